@@ -24,8 +24,6 @@ pub(super) type Values<'a> = [(&'a str, &'a str)];
 pub(super) struct Shell {
     home: TempDir,
     environment: Vec<(&'static str, String)>,
-    /// The certificates of all servers.
-    bundle: String,
     values: Vec<(String, String)>,
 }
 
@@ -40,7 +38,6 @@ impl Shell {
                 ("AWS_REGION", aws.region().to_string()),
                 ("AWS_DEFAULT_REGION", aws.region().to_string()),
             ],
-            bundle: String::new(),
             values: Vec::new(),
         };
         fs::create_dir(shell.path("bin"))?;
@@ -53,18 +50,17 @@ impl Shell {
         Ok(shell)
     }
 
-    /// Lets clients of its engine connect to the server by its endpoint, as if the name were in DNS.
+    /// Lets clients connect to the server by its endpoint, as if the name were in DNS. The authorities of two servers have one
+    /// name, so that a shell has one server.
     pub(super) fn reaches<E: Kind>(mut self, server: &Server<E>) -> Result<Self> {
         let (dial, endpoint) = (server.dial(), server.endpoint());
-        // A session of `mysql` and one of `psql` may have servers of their own, of one name.
         let address = dial.host().to_string();
         fs::write(self.path("hosts"), format!("{address} {}\n", endpoint.host()))?;
         self.environment.push(("NSS_WRAPPER_HOSTS", self.path("hosts").display().to_string()));
         self.environment.push(("PGHOSTADDR", address));
         let port = if endpoint.port() == 5432 { "PGPORT" } else { "MYSQL_TCP_PORT" };
         self.environment.push((port, dial.port().to_string()));
-        self.bundle.push_str(server.ca_pem());
-        fs::write(self.path("bundle.pem"), &self.bundle)?;
+        fs::write(self.path("bundle.pem"), server.ca_pem())?;
         Ok(self)
     }
 
