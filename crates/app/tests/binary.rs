@@ -12,6 +12,7 @@ use rds_iam_emulator_server::{Kind, Server, fixtures, on_each_engine};
 on_each_engine![
     #[tokio::test]
     from_parameter_store_to_a_page_and_a_clean_end,
+    the_commands_of_the_readme_serve_and_check,
 ];
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -176,6 +177,81 @@ async fn from_parameter_store_to_a_page_and_a_clean_end<E: Kind>() -> Result {
     for secret in ["X-Amz-Signature=", keys.secret_access_key()].into_iter().chain(keys.session_token()) {
         assert!(!log.contains(secret), "a secret was logged: {:?}", log.lines().find(|l| l.contains(secret)));
     }
+    Ok(())
+}
+
+/// Each line is a command for bash, which becomes the program; the build is not repeated.
+async fn the_commands_of_the_readme_serve_and_check<E: Kind>() -> Result {
+    let region = "eu-west-1";
+    let aws = AwsApi::start_in(region.parse()?).await?;
+    let server = Server::<E>::builder().database("node_db").region(region.parse()?).start().await?;
+    fixtures::create_user(&server, "node_app", "SELECT, INSERT ON node_db.*").await?;
+    fixtures::create_app_tables(&server).await?;
+    let endpoint = server.endpoint();
+    let (host, port) = (endpoint.host(), endpoint.port());
+    for (name, value) in [
+        ("engine", E::SLUG.into()),
+        ("endpoint", host.to_string()),
+        ("port", port.to_string()),
+        ("dbname", "node_db".into()),
+        ("username", "node_app".into()),
+        ("region", region.to_owned()),
+    ] {
+        aws.put_parameter(&format!("/dev/database/{name}"), &value).await?;
+    }
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str| folder.path().join(name);
+    let engine = if E::SLUG == "mysql" { "mysql" } else { "postgresql" };
+    let conf = format!(
+        "ENGINE={engine}\nRDS_ENDPOINT={host}\nRDS_PORT={port}\nREGION={region}\nMASTER_SECRET_NAME=master\n\
+         DB_NAME=node_db\nIAM_ADMIN_USER=iam_admin\n"
+    );
+    std::fs::write(file("rds.conf"), conf)?;
+    server.write_credentials_file(&file("credentials"))?;
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_rds-iam-app"), file("rds-iam-app"))?;
+
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH")?);
+    let readme =
+        include_str!("../README.md").split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
+    let lines = readme.ok_or("no block of commands")?.lines().filter(|line| !line.is_empty());
+    let mut ran = Vec::new();
+    for line in lines.filter(|line| !line.starts_with("cargo build --workspace --bin rds-iam-app ")) {
+        #[expect(clippy::disallowed_methods, reason = "a reader's shell")]
+        let mut shell = Command::new("bash");
+        shell.args(["-eu", "-c", line]).current_dir(folder.path()).env_clear().envs(aws.env());
+        shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.env("PATH", &path).env("AWS_SHARED_CREDENTIALS_FILE", file("credentials"));
+        shell.env("RDS_IAM_DIAL", server.dial().to_string()).env("RDS_IAM_CA_BUNDLE", server.ca_path());
+        shell.env("RDS_IAM_BIND", "127.0.0.1").env("PORT", "0");
+        let mut child = shell.spawn()?;
+        let mut log = String::new();
+        if line.contains("--check") {
+            child.stdout.take().ok_or("no stdout")?.read_to_string(&mut log)?;
+        } else {
+            let mut lines = BufReader::new(child.stdout.take().ok_or("no stdout")?);
+            let address = loop {
+                let start = log.len();
+                assert!(
+                    lines.read_line(&mut log)? > 0,
+                    "{line}: it ended early: {log}\n{}",
+                    rest(&mut child)?
+                );
+                let event: serde_json::Value = serde_json::from_str(&log[start..])?;
+                if event["message"] == "serving" {
+                    break event["address"].as_str().ok_or("no address")?.to_owned();
+                }
+            };
+            let page = ask(&address, "GET /", "")?;
+            assert!(page.starts_with("HTTP/1.1 200"), "{line}: {page}");
+            #[expect(clippy::disallowed_methods, reason = "std has no way to send a signal")]
+            let sent = Command::new("kill").arg(child.id().to_string()).status()?;
+            assert!(sent.success());
+            lines.read_to_string(&mut log)?;
+        }
+        assert_eq!(child.wait()?.code(), Some(0), "{line}: {log}");
+        ran.push(line.contains("--check"));
+    }
+    assert_eq!(ran, [false, false, true], "two that serve, and the check");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod cases;
 mod guard;
 mod interrupted;
 mod lambda;
+mod pages;
 mod postgres;
 mod rights;
 mod runtime_api;

@@ -29,6 +29,7 @@ from moto.ec2.models import vpcs
 from moto.ec2.responses import instances as instance_responses
 from moto.ec2.responses import monitoring
 from moto.iam import access_control
+from moto.iam import responses as iam_responses
 from moto.moto_api._internal.responses import MotoAPIResponse
 from moto.rds import exceptions as rds_exceptions
 from moto.rds import models as rds
@@ -76,6 +77,11 @@ def an_instance_has_a_resource_id_of_its_own():
         original(self, *args, **kwargs)
         alphabet = string.ascii_uppercase + string.digits
         self.dbi_resource_id = "db-" + "".join(secrets.choice(alphabet) for _ in range(26))
+
+
+def an_instance_lists_its_pending_changes():
+    """AWS: `PendingModifiedValues` is in every answer, empty if no change is pending. moto: leaves it out."""
+    add(rds.DBInstance, "pending_modified_values", {})
 
 
 def a_proxy_reaches_its_targets_at_the_port_of_their_engine():
@@ -362,6 +368,37 @@ def a_statement_counts_only_if_its_conditions_are_met():
         return original(self, action, resource, principal, values)
 
 
+def the_policies_of_a_role_are_simulated():
+    """AWS: SimulatePrincipalPolicy says what the policies of a user, group or role decide. moto: does not know it. Here it is
+    about the role's own policies alone, without context; of other principals it stays unknown."""
+    decisions = {
+        access_control.PermissionResult.PERMITTED: "allowed",
+        access_control.PermissionResult.DENIED: "explicitDeny",
+        access_control.PermissionResult.NEUTRAL: "implicitDeny",
+    }
+
+    @add(iam_responses.IamResponse, "simulate_principal_policy")
+    def simulate_principal_policy(self):
+        source = self._get_param("PolicySourceArn")
+        if ":role/" not in source:
+            raise NotImplementedError("simulate_principal_policy of another principal than a role")
+        role = self.backend.get_role_by_arn(source)
+        policies = [access_control.IAMPolicy(policy) for policy in [*role.policies.values(), *role.managed_policies.values()]]
+
+        def decide(action, resource):
+            found = {policy.is_action_permitted(action, resource) for policy in policies}
+            results = access_control.PermissionResult
+            order = (results.DENIED, results.PERMITTED)
+            return decisions[next((result for result in order if result in found), results.NEUTRAL)]
+
+        results = [
+            {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": decide(action, resource)}
+            for action in self._get_param("ActionNames", [])
+            for resource in self._get_param("ResourceArns", ["*"])
+        ]
+        return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+
 def old_versions_go_though_versioning_was_suspended():
     """AWS: a bucket's versions can be deleted after versioning was suspended, which Terraform does before it
     empties a bucket. moto: fails where the latest version is a delete marker, which it cannot dispose of."""
@@ -400,6 +437,7 @@ def the_model_data_is_of_what_there_is():
 
 PATCHES = [
     an_instance_has_a_resource_id_of_its_own,
+    an_instance_lists_its_pending_changes,
     a_proxy_has_the_identifier_of_its_account,
     a_proxy_reaches_its_targets_at_the_port_of_their_engine,
     a_proxy_is_created_with_secrets_or_by_iam_alone,
@@ -418,6 +456,7 @@ PATCHES = [
     a_deleted_nat_gateway_takes_its_interface_with_it,
     instances_are_refreshed,
     a_statement_counts_only_if_its_conditions_are_met,
+    the_policies_of_a_role_are_simulated,
     old_versions_go_though_versioning_was_suspended,
     the_model_data_can_be_read_without_docker,
     the_model_data_is_of_what_there_is,

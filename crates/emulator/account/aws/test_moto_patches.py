@@ -71,6 +71,11 @@ class Patches(unittest.TestCase):
             ids.add(instance["DbiResourceId"])
         self.assertEqual(len(ids), 2)
 
+    def test_an_instance_lists_its_pending_changes(self):
+        settings = {"MasterUsername": "dbadmin", "MasterUserPassword": "made-up-password", **MYSQL}
+        instance = self.rds.create_db_instance(DBInstanceIdentifier="orders", **settings)["DBInstance"]
+        self.assertEqual(instance["PendingModifiedValues"], {})
+
     def test_a_proxy_reaches_its_targets_at_the_port_of_their_engine(self):
         self.proxy(Auth=[AUTH])
         self.rds.create_db_instance(DBInstanceIdentifier="db", **MYSQL)
@@ -291,6 +296,27 @@ class Patches(unittest.TestCase):
 
     def model_data(self):
         return requests.get("http://motoapi.amazonaws.com/moto-api/data.json").json()
+
+    def test_the_policies_of_a_role_are_simulated(self):
+        iam = boto3.client("iam")
+        document = lambda *statements: json.dumps({"Version": "2012-10-17", "Statement": statements})
+        role = iam.create_role(RoleName="orders", AssumeRolePolicyDocument=document())["Role"]["Arn"]
+        users = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-A"
+        statement = {"Effect": "Allow", "Action": "rds-db:connect", "Resource": f"{users}/orders_*"}
+        iam.put_role_policy(RoleName="orders", PolicyName="allow", PolicyDocument=document(statement))
+        statement = {"Effect": "Deny", "Action": "rds-db:connect", "Resource": f"{users}/orders_admin"}
+        policy = iam.create_policy(PolicyName="deny", PolicyDocument=document(statement))["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName="orders", PolicyArn=policy)
+        names = ["orders_iam", "orders_admin", "other"]
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=role,
+            ActionNames=["rds-db:connect"],
+            ResourceArns=[f"{users}/{name}" for name in names],
+        )
+        results = answer["EvaluationResults"]
+        self.assertEqual([result["EvalResourceName"].rpartition("/")[2] for result in results], names)
+        decisions = [result["EvalDecision"] for result in results]
+        self.assertEqual(decisions, ["allowed", "explicitDeny", "implicitDeny"])
 
     def test_old_versions_go_though_versioning_was_suspended(self):
         s3 = boto3.client("s3")

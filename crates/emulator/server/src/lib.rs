@@ -55,11 +55,18 @@ mod tls;
 
 pub use credentials::MasterCredentials;
 pub use error::{CommandError, Error};
-pub use postgres::{CreatorEdges, PostgresVersion, clients};
+pub use postgres::{CreatorEdges, PostgresVersion};
 pub use rds_iam_emulator_control::{AccessKey, AuthSwitch, LoginEvent, RefusalCode, Verdict};
 pub use relay::Relay;
 pub use runtime::Runtime;
 pub use server::{Builder, Kind, OptionsOf, Server};
+
+/// The servers' own clients from Debian's packages, without an installation, for tests with them: `mysql`, `psql`, and
+/// pgjdbc, the driver for Java.
+pub mod clients {
+    pub use crate::mysql::clients::mysql;
+    pub use crate::postgres::clients::{pgjdbc, psql};
+}
 
 /// A running MySQL server.
 pub type MySql = Server<sqlx::MySql>;

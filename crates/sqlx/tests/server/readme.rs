@@ -1,7 +1,7 @@
 //! The statements of the crate's README that create a service's user, on each engine.
 
 use rds_iam_emulator_server::{Server, fixtures, on_each_engine};
-use rds_iam_sqlx::Pool;
+use rds_iam_sqlx::{Databases, Pool};
 
 use crate::support::{TestEngine, quiet};
 
@@ -35,4 +35,12 @@ async fn the_statements_of_the_readme_let_a_service_in<DB: TestEngine>() {
     }
     let refused = sqlx::raw_sql("DROP TABLE orders").execute(&pool).await;
     assert!(refused.is_err(), "these privileges and no others");
+}
+
+#[test]
+fn the_configuration_of_the_readme_is_valid() {
+    let yaml = README.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    let databases = Databases::from_yaml(yaml, "README.md").unwrap();
+    let names: std::collections::BTreeSet<_> = databases.names().collect();
+    assert_eq!(names, ["reader", "reports", "writer"].into());
 }

@@ -19,6 +19,13 @@ client = botocore.session.Session().create_client('rds', region_name=region)
 sys.stdout.write(client.generate_db_auth_token(host, int(port), user, region))
 ";
 
+/// Prints a token that the emulator's README signs with a clock that is late.
+const SIGN_LATE: &str = "
+import datetime, sys, unittest.mock, botocore.auth, botocore.session
+host, port, user, region = sys.argv[1:]
+client = botocore.session.Session().create_client('rds', region_name=region)
+";
+
 /// The running program. Its end is that of its standard input, which closes with this process at the latest.
 pub(super) struct Emulator {
     _child: Child,
@@ -52,9 +59,22 @@ impl Emulator {
 
     /// Returns a token of botocore, for the endpoint.
     pub(super) async fn token(&self, user: &str) -> Result<String> {
+        self.run_python(SIGN, user).await
+    }
+
+    /// Returns the token that the Python of the README signs.
+    pub(super) async fn late_token(&self, user: &str) -> Result<String> {
+        let readme = include_str!("../../../README.md");
+        let code = readme.split("```python\n").nth(1).and_then(|rest| rest.split("```").next());
+        let code = code.ok_or("the README has no Python")?;
+        self.run_python(&format!("{SIGN_LATE}{code}sys.stdout.write(token)\n"), user).await
+    }
+
+    /// Runs a program whose arguments are the endpoint, a user and the region.
+    async fn run_python(&self, program: &str, user: &str) -> Result<String> {
         let (host, port) = split(self.text("endpoint"));
         let signed = Command::new(rds_iam_emulator_account::python().await?)
-            .args(["-I", "-c", SIGN, host, port, user, self.text("region")])
+            .args(["-I", "-c", program, host, port, user, self.text("region")])
             .bare()
             .env("AWS_SHARED_CREDENTIALS_FILE", self.text("credentials_file"));
         Ok(signed.output().await?)

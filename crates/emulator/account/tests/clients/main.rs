@@ -81,10 +81,28 @@ async fn pgjdbc() -> Result {
     check(&program, "from_java").await
 }
 
+#[tokio::test]
+async fn the_token_that_the_readme_signs_has_expired() -> Result {
+    let emulator = emulator().await?;
+    let user = "from_readme";
+    let program = Program::new(clients::psql().await?).args(["--no-psqlrc", "--no-password", "--command"]);
+    let master = emulator.login(emulator.master.username(), emulator.master.password());
+    program.succeeds(&master, &format!("CREATE USER {user}; GRANT rds_iam TO {user}")).await?;
+    program.fails(&emulator.login(user, &emulator.late_token(user).await?), SESSION).await?;
+    let codes: Vec<_> = emulator.logins(user)?.iter().map(LoginEvent::code).collect();
+    assert_eq!(codes, [Some(RefusalCode::ExpiredToken)]);
+    Ok(())
+}
+
+/// Returns the emulator that the tests share.
+async fn emulator() -> Result<&'static Emulator> {
+    static EMULATOR: OnceCell<Emulator> = OnceCell::const_new();
+    EMULATOR.get_or_try_init(Emulator::start).await
+}
+
 /// Checks a client with a user that it creates itself.
 async fn check(client: &Program, user: &str) -> Result {
-    static EMULATOR: OnceCell<Emulator> = OnceCell::const_new();
-    let emulator = EMULATOR.get_or_try_init(Emulator::start).await?;
+    let emulator = emulator().await?;
 
     // By password, AWS's own statements.
     let master = emulator.login(emulator.master.username(), emulator.master.password());

@@ -2,6 +2,7 @@
 //!
 //! Only MySQL: its SQL and its image.
 
+pub(crate) mod clients;
 mod command;
 mod control;
 mod data;

@@ -2,7 +2,7 @@
 //!
 //! Only PostgreSQL: its SQL, its configuration files, its libraries and its versions.
 
-pub mod clients;
+pub(crate) mod clients;
 mod config;
 mod control;
 mod data;
