@@ -1,6 +1,8 @@
 //! `Minter`: fetches AWS credentials, with a time limit, and signs one token with them.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -101,11 +103,21 @@ impl Minter {
                 }
             }
         }
-        let fetch = pending.fetch.get_or_insert_with(|| {
-            let credentials = self.credentials.clone();
-            let task = tokio::spawn(async move { credentials.provide_credentials().await });
-            Fetch { started_at: now, task }
-        });
+        let fetch = match &mut pending.fetch {
+            Some(fetch) => fetch,
+            none => {
+                let credentials = self.credentials.clone();
+                let mut answer = Box::pin(async move { credentials.provide_credentials().await });
+                // Most sources have credentials in memory: those need no task.
+                if let Poll::Ready(found) =
+                    poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await
+                {
+                    pending.aborted = 0;
+                    return found.map_err(MintError::from_provider);
+                }
+                none.insert(Fetch { started_at: now, task: tokio::spawn(answer) })
+            }
+        };
         let answer = tokio::select! {
             biased;
             answer = &mut fetch.task => answer,

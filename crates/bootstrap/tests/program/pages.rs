@@ -10,7 +10,8 @@ const FROM_RDS_SH: &str = include_str!("../../../../docs/migrating-from-rds-sh.m
 
 /// Returns the only block of the language that has `part`.
 fn block<'a>(page: &'a str, language: &str, part: &str) -> &'a str {
-    let blocks = page.split(&format!("```{language}\n")).skip(1).filter_map(|rest| rest.split("```").next());
+    let fence = format!("```{language}\n");
+    let blocks = page.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next());
     let found: Vec<_> = blocks.filter(|block| block.contains(part)).collect();
     let [block] = found[..] else { panic!("blocks of {language} with {part}: {found:?}") };
     block

@@ -78,7 +78,7 @@ impl<E: Kind> Deployed<E> {
         self.folder.path().join(name)
     }
 
-    fn credentials(&self) -> PathBuf {
+    pub(crate) fn credentials(&self) -> PathBuf {
         self.path("credentials")
     }
 

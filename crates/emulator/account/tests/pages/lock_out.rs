@@ -1,4 +1,6 @@
 //! The commands of `docs/lock-out.md`, by a master user whose password has ended.
+//!
+//! Only PostgreSQL: a master user of MySQL keeps its password.
 
 use rds_iam_emulator_server::{Postgres, PostgresVersion, fixtures};
 

@@ -92,6 +92,6 @@ pub async fn pgjdbc() -> Result<PathBuf, Error> {
         purpose: "fetch pgjdbc from Debian's packages",
         hint: HINT,
     };
-    let folder = package.from_cache(|from, to| copy_file(&from.join(PGJDBC), &to.join(file))).await?;
+    let folder = package.cached(|from, to| copy_file(&from.join(PGJDBC), &to.join(file))).await?;
     Ok(folder.join(file))
 }

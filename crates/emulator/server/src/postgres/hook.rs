@@ -84,5 +84,5 @@ async fn headers(version: PostgresVersion) -> Result<PathBuf, Error> {
         hint: "run on Debian or a system derived from it, or name a compiled module in RDS_IAM_POSTGRES_HOOK",
     };
     let server = format!("usr/include/postgresql/{version}/server");
-    package.from_cache(|from, to| copy_folder(&from.join(server), to)).await
+    package.cached(|from, to| copy_folder(&from.join(server), to)).await
 }
