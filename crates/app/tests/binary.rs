@@ -203,8 +203,8 @@ async fn the_commands_of_the_readme_serve_and_check<E: Kind>() -> Result {
     let file = |name: &str| folder.path().join(name);
     let engine = if E::SLUG == "mysql" { "mysql" } else { "postgresql" };
     let conf = format!(
-        "ENGINE={engine}\nRDS_ENDPOINT={host}\nRDS_PORT={port}\nREGION={region}\nMASTER_SECRET_NAME=master\n\
-         DB_NAME=node_db\nIAM_ADMIN_USER=iam_admin\n"
+        "ENGINE=\"{engine}\"\nRDS_ENDPOINT=\"{host}\"\nRDS_PORT=\"{port}\"\nREGION=\"{region}\"\n\
+         MASTER_SECRET_NAME=\"master\"\nDB_NAME=\"node_db\"\nIAM_ADMIN_USER=\"iam_admin\"\n"
     );
     std::fs::write(file("rds.conf"), conf)?;
     server.write_credentials_file(&file("credentials"))?;
