@@ -50,7 +50,7 @@ fn the_crates_alone_are_tested_without_terraform_or_scanners_and_what_is_left_ou
     ended
         .expect(0)
         .assert_contains("step 1 of 8: format")
-        .assert_contains("engine-neutral tests: 1 on mysql, 1 on postgres")
+        .assert_contains("engine-neutral, one source for both: 1 on mysql, 1 on postgres")
         .assert_contains("Left out: workflows")
         .assert_contains("the test targets account");
     let calls = repo.calls();
