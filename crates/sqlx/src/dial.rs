@@ -19,9 +19,14 @@ use rds_iam_token::Endpoint;
 use tokio::io::{AsyncWriteExt as _, copy, sink};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// The most bytes of a client that are kept until the server is connected: more than PostgreSQL's client sends first.
 const MOST_EARLY: usize = 1024;
+
+/// The time in which a failure is kept although a later connection succeeded: 1 second, in which the one that failed is
+/// observed.
+const OBSERVED: Duration = Duration::from_secs(1);
 
 /// The pause after a failure to accept a connection: 50 milliseconds.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -31,10 +36,36 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub(crate) struct Dialer {
     listening: Mutex<Option<Listening>>,
-    /// The error of the latest TCP connection, if it failed: sqlx only observes that the socket was closed.
-    failure: Arc<Mutex<Option<io::Error>>>,
+    failure: Arc<LastFailure>,
     /// Whether the latest attempt to listen failed, and the path of [`Self::unusable`] was given out.
     unusable: AtomicBool,
+}
+
+/// The error of the TCP connection that failed last, and its time: sqlx only observes that the socket was closed. A
+/// connection that succeeds ends it, but not at once: another that failed may not have been observed yet.
+#[derive(Default)]
+struct LastFailure(Mutex<Option<(io::Error, Instant)>>);
+
+impl LastFailure {
+    fn set(&self, error: io::Error) {
+        *lock(&self.0) = Some((error, Instant::now()));
+    }
+
+    /// Like [`set`](Self::set), unless a failure is kept: an open connection that ends is no reason why another failed.
+    fn set_unless_recent(&self, error: io::Error) {
+        let mut last = lock(&self.0);
+        if last.as_ref().is_none_or(|(_, at)| at.elapsed() >= OBSERVED) {
+            *last = Some((error, Instant::now()));
+        }
+    }
+
+    fn end(&self) {
+        lock(&self.0).take_if(|(_, at)| at.elapsed() >= OBSERVED);
+    }
+
+    fn get(&self) -> Option<io::Error> {
+        lock(&self.0).as_ref().map(|(error, _)| clone_error(error))
+    }
 }
 
 struct Listening {
@@ -85,7 +116,7 @@ impl Dialer {
     /// Returns a path to which no connection succeeds, and keeps `error` as the reason.
     pub(crate) fn unusable(&self, error: &io::Error) -> &'static str {
         let message = format!("no local socket to dial through: {error}");
-        *lock(&self.failure) = Some(io::Error::new(error.kind(), message));
+        self.failure.set(io::Error::new(error.kind(), message));
         self.unusable.store(true, Relaxed);
         "/dev/null/no-socket"
     }
@@ -113,10 +144,7 @@ impl Dialer {
         if !is_end_of_socket {
             return error;
         }
-        match &*lock(&self.failure) {
-            Some(failure) => sqlx::Error::Io(clone_error(failure)),
-            None => error,
-        }
+        self.failure.get().map_or(error, sqlx::Error::Io)
     }
 }
 
@@ -182,7 +210,7 @@ fn bind_file(file: Option<&str>) -> io::Result<Bound> {
     Ok((UnixListener::bind(&socket)?, path, Some(folder)))
 }
 
-async fn accept(listener: UnixListener, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
+async fn accept(listener: UnixListener, server: Endpoint, failure: Arc<LastFailure>) {
     loop {
         match listener.accept().await {
             Ok((client, _)) if is_this_process(&client) => {
@@ -221,7 +249,7 @@ async fn closed(client: &UnixStream, early: &mut Vec<u8>) {
 }
 
 /// Forwards bytes both ways until the client closes: a client that has closed reads nothing more.
-async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option<io::Error>>>) {
+async fn forward(client: UnixStream, server: Endpoint, failure: Arc<LastFailure>) {
     let mut early = Vec::new();
     // The caller limits the time, and closes its end then.
     let connected = tokio::select! {
@@ -235,19 +263,19 @@ async fn forward(client: UnixStream, server: Endpoint, failure: Arc<Mutex<Option
     let server = match connected {
         Ok(server) => server,
         Err(error) => {
-            *lock(&failure) = Some(error);
+            failure.set(error);
             return;
         }
     };
-    *lock(&failure) = None;
+    failure.end();
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let down = async {
         // Before the client observes the end.
         match copy(&mut from_server, &mut to_client).await {
-            Ok(0) => *lock(&failure) = Some(unanswered()),
+            Ok(0) => failure.set_unless_recent(unanswered()),
             Ok(_) => {}
-            Err(error) => *lock(&failure) = Some(error),
+            Err(error) => failure.set_unless_recent(error),
         }
         drop(to_client.shutdown().await);
         std::future::pending::<()>().await;

@@ -50,6 +50,33 @@ async fn a_failure_to_connect_is_explained() {
 }
 
 #[tokio::test]
+async fn a_failure_is_explained_although_another_connection_succeeds_meanwhile() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = format!("127.0.0.1:{}", address.port()).parse().unwrap();
+    drop(listener);
+    let dialer = Dialer::default();
+    let path = dialer.socket(&server, None).unwrap();
+    let mut refused = UnixStream::connect(&path).await.unwrap();
+    assert_eq!(refused.read(&mut [0]).await.unwrap(), 0);
+
+    let listener = TcpListener::bind(address).await.unwrap();
+    let connect = async || {
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        let (mut accepted, _) = listener.accept().await.unwrap();
+        accepted.write_all(b"hello").await.unwrap();
+        client.read_exact(&mut [0; 5]).await.unwrap();
+    };
+    let explained = || dialer.explain(sqlx::Error::Io(io::ErrorKind::UnexpectedEof.into())).to_string();
+    connect().await;
+    assert!(explained().contains("refused"), "{}", explained());
+    tokio::time::pause();
+    tokio::time::advance(OBSERVED).await;
+    connect().await;
+    assert!(!explained().contains("refused"), "{}", explained());
+}
+
+#[tokio::test]
 async fn a_socket_that_can_t_be_had_is_the_reason() {
     let dialer = Dialer::default();
     let path = dialer.unusable(&io::Error::new(io::ErrorKind::PermissionDenied, "not here"));
