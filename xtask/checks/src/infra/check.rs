@@ -12,6 +12,7 @@ use xshell::cmd;
 use super::aws::LocalAws;
 use super::cache::{Cache, Fingerprint};
 use super::deployment::{Deployment, Settings};
+use super::shared_provider::SharedProvider;
 use super::target::LOCAL;
 use super::terraform::Terraform;
 use super::{readme, terraform};
@@ -83,17 +84,17 @@ fn modules(workspace: &Workspace, console: Console, runner: Runner) -> Result<Ou
             None => changed.push_back((root, now)),
         }
     }
+    let Some((first, _)) = changed.front() else { return Ok(Outcome::Passed) };
+    // Alone, since it fills the provider's cache, which Terraform does not lock.
+    runner.ask_within(&terraform.init(first).args(["-backend=false"]), TESTS_WITHIN)?;
+    let provider = SharedProvider::start(&terraform, first)?;
     let test = |(root, now): (PathBuf, Fingerprint)| -> Result<(), Error> {
         let started = Instant::now();
-        let tests = test_root(&terraform, &name(&root, tree), &root, runner)?;
+        let tests = test_root(&terraform, &provider, &name(&root, tree), &root, runner)?;
         let seconds = started.elapsed().as_secs_f64();
         console.line(&format!("  {}: valid, {tests} tests passed ({seconds:.1} s)", name(&root, tree)));
         now.remember(tests)
     };
-    // The first one runs alone, since it fills the provider's cache, which Terraform does not lock.
-    if let Some(first) = changed.pop_front() {
-        test(first)?;
-    }
     let (waiting, failures) = (Mutex::new(changed), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
@@ -122,12 +123,18 @@ fn name(root: &Path, tree: &Path) -> String {
 }
 
 /// Initialises, validates and tests one root module, and returns the number of passed tests.
-fn test_root(terraform: &Terraform, name: &str, root: &Path, runner: Runner) -> Result<u32, Error> {
+fn test_root(
+    terraform: &Terraform,
+    provider: &SharedProvider,
+    name: &str,
+    root: &Path,
+    runner: Runner,
+) -> Result<u32, Error> {
     runner.ask_within(&terraform.init(root).args(["-backend=false"]), TESTS_WITHIN)?;
-    let validate = terraform.cmd(root, ["validate", "-no-color"]);
+    let validate = provider.attached(terraform.cmd(root, ["validate", "-no-color"]));
     runner.ask_within(&validate.hint(format!("terraform/{name} is not valid")), TESTS_WITHIN)?;
-    let test = terraform
-        .cmd(root, ["test", "-no-color"])
+    let test = provider
+        .attached(terraform.cmd(root, ["test", "-no-color"]))
         .hint(format!("its whole output is above; to run it alone: terraform -chdir=terraform/{name} test"));
     let printed = runner.ask_within(&test, TESTS_WITHIN).inspect_err(|_| {
         // Runs again with the full output: the last lines seldom show the failure.

@@ -8,6 +8,7 @@ mod deployment;
 mod local;
 pub mod provider;
 mod readme;
+mod shared_provider;
 mod target;
 pub mod terraform;
 

@@ -92,6 +92,11 @@ impl Terraform {
             .args(args)
     }
 
+    /// Returns another program's command in `dir`, without the caller's variables, as Terraform runs.
+    pub(super) fn tool(&self, program: &str, dir: &Path, help: &str) -> Cmd {
+        Cmd::new(program, dir, help).without(self.without)
+    }
+
     /// Returns `terraform init`, which accepts only a provider whose hash is in the lock file.
     pub fn init(&self, dir: &Path) -> Cmd {
         self.cmd(dir, ["init", "-input=false", "-no-color", "-lockfile=readonly"]).hint(format!(
