@@ -62,6 +62,30 @@ impl Target {
         self
     }
 
+    /// Returns the endpoint that tokens are signed for, and whose host TLS verifies.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Returns the address that is dialled.
+    #[must_use]
+    pub fn dialled(&self) -> &Endpoint {
+        &self.dial
+    }
+
+    /// Returns the database to use after logging in.
+    #[must_use]
+    pub fn database_name(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// Returns the trust roots as PEM, for another driver.
+    #[must_use]
+    pub fn roots_pem(&self) -> &[u8] {
+        &self.roots_pem
+    }
+
     /// Sets the time limit of [`connect`] and [`connect_confirmed`] for one connection, TLS and login included. Default: 10 s. A
     /// paused cluster (Aurora Serverless) takes about 15 s to resume.
     #[must_use]

@@ -263,36 +263,37 @@ impl<DB: Engine> Builder<DB> {
         self.resolve().map(|(tokens, _)| tokens)
     }
 
+    /// Returns the server alone, for another driver: the checked endpoint, the address to dial and the trust roots. It needs no
+    /// user and no credentials.
+    ///
+    /// # Errors
+    /// Returns [`Error::Settings`] with all wrong settings of the server.
+    pub fn target(&self) -> Result<Target, Error> {
+        let mut errors = Vec::new();
+        let server = self.server(&mut errors);
+        Error::of_settings(errors)?;
+        let Some((target, _)) = server else { unreachable!("each setting that is missing has an error") };
+        Ok(target)
+    }
+
     /// Returns the source of tokens and the server.
     fn resolve(&self) -> Result<(TokenSource, Target), Error> {
         let mut errors = self.limits.errors();
         errors.extend(unusable_variables::<DB>(|name| std::env::var_os(name).is_some()));
-        if let Some(scheme) = self.scheme.filter(|scheme| !DB::URL_SCHEMES.contains(scheme)) {
-            errors.push(SettingError::new(
-                "endpoint",
-                format!("the connection string is for {scheme}, and the pool for {}", DB::NAME),
-            ));
-        }
-        if let Some(cause) = self.database.as_deref().and_then(wrong_name) {
-            errors.push(SettingError::new("database", cause));
-        }
-        let endpoint = self.parse_endpoint("endpoint", &self.endpoint, &mut errors);
-        let dial = self.dial.as_ref().map(|dial| self.parse_endpoint("dial", dial, &mut errors));
+        let server = self.server(&mut errors);
         let user = self.parse_user(&mut errors);
-        let server = endpoint.as_ref().zip(self.region_of_endpoint(endpoint.as_ref(), &mut errors));
-        let roots = self.roots.resolve(server.as_ref(), self.clock.now());
-        let roots = roots.map_err(|cause| errors.push(SettingError::new("root_certificates", cause))).ok();
-        let login =
-            server.zip(user).map(|((endpoint, region), user)| Login::new(endpoint.clone(), region, user));
+        let login = server
+            .as_ref()
+            .zip(user)
+            .map(|((target, region), user)| Login::new(target.endpoint().clone(), region.clone(), user));
         let tokens = login.as_ref().and_then(|login| self.tokens_for(login, &mut errors));
         Error::of_settings(errors)?;
-        let (Some(login), Some(roots), Some(tokens)) = (login, roots, tokens) else {
+        let (Some(login), Some((target, _)), Some(tokens)) = (login, server, tokens) else {
             unreachable!("each setting that is missing has an error");
         };
         let Login { endpoint, region, user, .. } = &login;
-        let dial = dial.flatten().unwrap_or_else(|| endpoint.clone());
         tracing::debug!(
-            engine = DB::NAME, %user, %endpoint, %dial, %region, database = self.database.as_deref(),
+            engine = DB::NAME, %user, %endpoint, dial = %target.dialled(), %region, database = self.database.as_deref(),
             roots = ?self.roots, limits = ?self.limits, on_demand = self.on_demand,
             "the pool's settings are valid"
         );
@@ -302,11 +303,32 @@ impl<DB: Engine> Builder<DB> {
                 "the endpoint is not a name of AWS: tokens are signed for it as given, and RDS accepts only those for its own name"
             );
         }
-        let mut target = Target::new(login.endpoint.clone(), roots).dial(dial);
+        Ok((tokens, target))
+    }
+
+    /// Returns the server and its region, unless a setting of them is wrong.
+    fn server(&self, errors: &mut Vec<SettingError>) -> Option<(Target, Region)> {
+        if let Some(scheme) = self.scheme.filter(|scheme| !DB::URL_SCHEMES.contains(scheme)) {
+            errors.push(SettingError::new(
+                "endpoint",
+                format!("the connection string is for {scheme}, and the pool for {}", DB::NAME),
+            ));
+        }
+        if let Some(cause) = self.database.as_deref().and_then(wrong_name) {
+            errors.push(SettingError::new("database", cause));
+        }
+        let endpoint = self.parse_endpoint("endpoint", &self.endpoint, errors);
+        let dial = self.dial.as_ref().map(|dial| self.parse_endpoint("dial", dial, errors));
+        let server = endpoint.as_ref().zip(self.region_of_endpoint(endpoint.as_ref(), errors));
+        let roots = self.roots.resolve(server.as_ref(), self.clock.now());
+        let roots = roots.map_err(|cause| errors.push(SettingError::new("root_certificates", cause))).ok()?;
+        let (endpoint, region) = server?;
+        let dial = dial.flatten().unwrap_or_else(|| endpoint.clone());
+        let mut target = Target::new(endpoint.clone(), roots).dial(dial);
         if let Some(name) = &self.database {
             target = target.database(name);
         }
-        Ok((tokens, target))
+        Some((target, region))
     }
 
     fn parse_endpoint(

@@ -70,8 +70,22 @@ async fn each_wrong_setting_is_named_with_what_would_be_right() {
     }
     let without_user = Builder::<MySql>::from_dsn("mysql://db.example.com").unwrap().credentials(keys());
     let (settings, text) = refused(without_user.limits(Limits::default().connects_per_second(0)));
-    assert_eq!(settings, ["connects_per_second", "user", "region"], "{text}");
+    assert_eq!(settings, ["connects_per_second", "region", "user"], "{text}");
     assert!(text.contains("mysql://USER@HOST"), "{text}");
+}
+
+#[cfg(feature = "bundled-roots")]
+#[test]
+fn a_server_alone_needs_no_user_and_no_credentials() {
+    let dsn = format!("mysql://{HOST}:3307/orders?dial=127.0.0.1:13306");
+    let builder = Builder::<MySql>::from_dsn(&dsn).unwrap();
+    let target = builder.target().unwrap();
+    assert_eq!(target.endpoint().to_string(), format!("{HOST}:3307"));
+    assert_eq!(target.dialled().to_string(), "127.0.0.1:13306");
+    assert_eq!(target.database_name(), Some("orders"));
+    assert!(target.roots_pem().starts_with(b"# "));
+    let error = Builder::<MySql>::from_dsn("mysql://db.example.com").unwrap().target().unwrap_err();
+    assert!(error.to_string().contains("region"), "{error}");
 }
 
 #[cfg(feature = "bundled-roots")]
