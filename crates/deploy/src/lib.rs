@@ -4,6 +4,7 @@
 //! | Module | Operations |
 //! | --- | --- |
 //! | [`whoami`], [`permissions`] | the caller's identity and permissions |
+//! | [`behind`] | the database, cluster or proxy behind an endpoint; AWS's clock |
 //! | [`ssm`] | the app's parameters: read, compare, write, delete |
 //! | [`proxy_auth`] | end-to-end IAM authentication of an RDS Proxy |
 //! | [`invoke_bootstrap`] | the Lambda function that creates the database users |
@@ -17,6 +18,7 @@
 
 pub mod assumptions;
 pub mod aws;
+pub mod behind;
 pub mod identity;
 pub mod image;
 pub mod invoke_bootstrap;

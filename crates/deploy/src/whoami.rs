@@ -16,18 +16,34 @@ pub struct Caller {
     pub arn: String,
 }
 
-/// Returns the caller's identity (`sts:GetCallerIdentity`, which needs no permission), which must be in `account`.
+impl Caller {
+    /// Creates a caller from its account and ARN.
+    #[must_use]
+    pub fn new(account: impl Into<String>, arn: impl Into<String>) -> Self {
+        Self { account: account.into(), arn: arn.into() }
+    }
+}
+
+/// Returns the caller's identity (`sts:GetCallerIdentity`, which needs no permission).
+///
+/// # Errors
+/// Returns an error if there are no credentials, or AWS rejects them.
+pub async fn caller(aws: &SdkConfig) -> Result<Caller, CallError> {
+    let call = aws_sdk_sts::Client::new(aws).get_caller_identity().send();
+    let answer =
+        call.await.map_err(CallError::from_sdk("read the caller's identity", "sts:GetCallerIdentity"))?;
+    Ok(Caller {
+        account: answer.account.unwrap_or_default(),
+        arn: answer.arn.unwrap_or_else(|| "an unnamed caller".to_owned()),
+    })
+}
+
+/// Returns the caller's identity, which must be in `account`.
 ///
 /// # Errors
 /// Returns an error if there are no credentials, AWS rejects them, or they belong to another account.
 pub async fn whoami(aws: &SdkConfig, account: &AccountId) -> Result<Caller, WhoAmIError> {
-    let call = aws_sdk_sts::Client::new(aws).get_caller_identity().send();
-    let answer =
-        call.await.map_err(CallError::from_sdk("read the caller's identity", "sts:GetCallerIdentity"))?;
-    let caller = Caller {
-        account: answer.account.unwrap_or_default(),
-        arn: answer.arn.unwrap_or_else(|| "an unnamed caller".to_owned()),
-    };
+    let caller = caller(aws).await?;
     if caller.account == account.as_str() {
         Ok(caller)
     } else {
