@@ -3,6 +3,8 @@
 //! files and exit statuses.
 
 mod commands;
+mod credentials;
+mod listener;
 mod progress;
 #[cfg(test)]
 mod readme;
@@ -16,18 +18,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    assumptions, conf, delete_parameters, identity, image, invoke_bootstrap, parameters, plan, proxy_auth,
-    rollout, snapshot, whoami,
+    assumptions, completions, conf, connect, delete_parameters, doctor, gateway, identity, image,
+    invoke_bootstrap, man, parameters, plan, policy, proxy_auth, rollout, roots, snapshot, token, whoami,
 };
 use rds_iam_infra::OutputsError;
 use rds_iam_infra::outputs::{self, Outputs};
 use rds_iam_report::{ErrorReport, escape_control, escape_json, file};
 use serde::Serialize;
+use tokio::runtime::Builder;
 
-/// Review Terraform plans, render configuration from Terraform's outputs, and run the AWS operations that Terraform does
-/// not.
+/// Sign IAM tokens for database logins, connect without a password, review Terraform plans, and run the AWS operations that Terraform does not.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = AFTER_HELP)]
+#[command(name = NAME, version, after_long_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +37,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Token(token::Arguments),
+    Connect(connect::Arguments),
+    Gateway(gateway::Arguments),
+    Wait(gateway::WaitArguments),
+    Doctor(doctor::Arguments),
+    Roots(roots::Arguments),
+    Policy(policy::Arguments),
     Plan(plan::Arguments),
     Conf(conf::Arguments),
     Parameters(parameters::Arguments),
@@ -48,14 +57,20 @@ enum Command {
     Identity(identity::Arguments),
     Snapshot(snapshot::Arguments),
     Assumptions(assumptions::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
+
+/// The name of the program.
+const NAME: &str = "rds-iam";
 
 const AFTER_HELP: &str = "\
 Exit status:
   0   success; for a plan: nothing is refused
   1   error; the message names the cause and the fix, and a second run is safe
-  2   the plan is refused, or bootstrap's check found drift
+  2   the plan is refused, bootstrap's check found drift, or a bundle of roots differs
   3   the rollout failed, and the previous image is serving again
+  10-21 `doctor`: the step that failed; its help has the list
   64  invalid arguments, or a command for a part that the deployment does not have; nothing was done
   130 a rollout was interrupted; the message states what continues
 
@@ -64,9 +79,11 @@ The FILE of plan and of --outputs may be - for standard input:
   terraform output -json | rds-iam conf --outputs - --write rds.conf
 
 Environment:
-  AWS_ENDPOINT_URL  URL that replaces AWS's endpoints (plan and conf do not call AWS)
+  AWS_ENDPOINT_URL  URL that replaces AWS's endpoints
+  NO_COLOR          no colours in help and usage errors on a terminal; other output has none
 
-Credentials come from the AWS SDK's default chain: environment, profile, role.";
+Credentials come from the AWS SDK's default chain: environment, profile, role. Commands that use them have --profile and
+--assume-role. plan, conf, roots and policy use none.";
 
 /// The status of invalid arguments, from BSD's sysexits.h.
 const EX_USAGE: u8 = 64;
@@ -85,8 +102,7 @@ const INTERRUPTED: u8 = 130;
 
 type Failure = Box<dyn Error>;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -95,8 +111,31 @@ async fn main() -> ExitCode {
             return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    progress::start();
-    let result = match arguments.command {
+    // The gateway serves many clients; everything else starts faster without more threads.
+    let serves = matches!(arguments.command, Command::Connect(_) | Command::Gateway(_));
+    let mut runtime = if serves { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    let result = match runtime.enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(arguments.command)),
+        Err(error) => Err(error.into()),
+    };
+    result.unwrap_or_else(|error| {
+        drop(write(std::io::stderr(), &format!("error: {}", ErrorReport(&*error))));
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(command: Command) -> Result<ExitCode, Failure> {
+    if !matches!(command, Command::Gateway(_)) {
+        progress::start();
+    }
+    match command {
+        Command::Token(arguments) => token::run(arguments).await,
+        Command::Connect(arguments) => connect::run(arguments).await,
+        Command::Gateway(arguments) => gateway::run(arguments).await,
+        Command::Wait(arguments) => gateway::wait(arguments).await,
+        Command::Doctor(arguments) => doctor::run(arguments).await,
+        Command::Roots(arguments) => roots::run(&arguments),
+        Command::Policy(arguments) => policy::run(arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Conf(arguments) => conf::run(&arguments),
         Command::Parameters(arguments) => parameters::run(&arguments).await,
@@ -109,11 +148,9 @@ async fn main() -> ExitCode {
         Command::Identity(arguments) => identity::run(&arguments).await,
         Command::Snapshot(arguments) => snapshot::run(arguments).await,
         Command::Assumptions(arguments) => assumptions::run(arguments).await,
-    };
-    result.unwrap_or_else(|error| {
-        drop(write(std::io::stderr(), &format!("error: {}", ErrorReport(&*error))));
-        ExitCode::FAILURE
-    })
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+    }
 }
 
 /// Reports a command for a part that the deployment does not have. It has done nothing.
@@ -136,6 +173,13 @@ fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
 /// Writes a text to standard output.
 fn print(text: &str) -> Result<(), Failure> {
     write(std::io::stdout(), text).map_err(|error| format!("cannot write to standard output: {error}").into())
+}
+
+/// Writes generated text, which may have tabs, to standard output.
+fn print_generated(text: &[u8]) -> Result<(), Failure> {
+    let mut to = std::io::stdout();
+    let written = to.write_all(text).and_then(|()| to.flush());
+    written.map_err(|error| format!("cannot write to standard output: {error}").into())
 }
 
 /// Returns a value as JSON that can be printed.

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
+use rds_iam_token::{AccessKey, Clock, Endpoint, Verifier};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -252,4 +253,68 @@ fn a_snapshot_is_of_an_instance_or_a_cluster() {
         assert_eq!(refused.status.code(), Some(64), "{}", text(&refused.stderr));
     }
     assert_eq!(aws.operations(), calls);
+}
+
+/// AWS with a role, whose credentials and identity it returns.
+fn with_role() -> TestClient {
+    let aws = TestClient::new();
+    let credentials = "<AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>of-the-role</SecretAccessKey>\
+                       <SessionToken>session-of-the-role</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>";
+    let arn = "arn:aws:sts::123456789012:assumed-role/orders/rds-iam";
+    let user = format!("<Arn>{arn}</Arn><AssumedRoleId>AROA:rds-iam</AssumedRoleId>");
+    let role = format!(
+        "<AssumeRoleResponse><AssumeRoleResult><Credentials>{credentials}</Credentials><AssumedRoleUser>{user}\
+         </AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"
+    );
+    let caller = format!(
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{arn}</Arn><Account>123456789012</Account>\
+         <UserId>AROA:rds-iam</UserId></GetCallerIdentityResult></GetCallerIdentityResponse>"
+    );
+    aws.on("AssumeRole", 200, role).on("GetCallerIdentity", 200, caller);
+    aws
+}
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/orders";
+
+#[test]
+fn a_token_is_signed_by_an_assumed_role() {
+    let aws = with_role();
+    let host = "orders.c0ffee.us-east-1.rds.amazonaws.com";
+    let login = ["token", "--hostname", host, "--port", "3306", "--username", "ada", "--json"];
+    let role = ["--assume-role", ROLE, "--external-id", "given-by-the-owner"];
+    let done = run(&aws, &[&login[..], &role].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let signed: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(signed["signer"], "ASIAROLE");
+    let key = AccessKey::new("ASIAROLE", "of-the-role").session_token("session-of-the-role");
+    let endpoint = Endpoint::new(host, 3306).unwrap();
+    let server = Verifier::new("us-east-1".parse().unwrap(), vec![endpoint], vec![key]);
+    server.verify(signed["token"].as_str().unwrap(), "ada", Clock::system().now()).unwrap();
+    let request = aws.requests("AssumeRole").remove(0);
+    assert!(request.contains("ExternalId=given-by-the-owner"), "{request}");
+    assert!(request.contains("RoleSessionName=rds-iam"), "{request}");
+    // AWS's reason is in the error, and no secret.
+    let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole\
+                  </Message></Error></ErrorResponse>";
+    aws.replace("AssumeRole", 403, denied);
+    let refused = run(&aws, &[&login[..], &role].concat());
+    assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(1), ""));
+    assert!(
+        text(&refused.stderr).contains("not authorized to perform: sts:AssumeRole"),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
+#[test]
+fn a_command_calls_aws_by_an_assumed_role() {
+    let aws = with_role();
+    let whoami = ["whoami", "--region", "us-east-1", "--account-id", "123456789012", "--assume-role", ROLE];
+    let done = run(&aws, &whoami);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert_eq!(aws.operations(), ["AssumeRole", "GetCallerIdentity"]);
+    assert!(aws.heads().contains("Credential=ASIAROLE/"), "{}", aws.heads());
+    let without = run(&aws, &whoami[..5]);
+    assert_eq!(without.status.code(), Some(0), "{}", text(&without.stderr));
+    assert_eq!(aws.operations().len(), 3);
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rds_iam_deploy::assumptions::{Finding, Verdict, check_assumptions, second_plan};
-use rds_iam_deploy::aws;
 use rds_iam_report::file;
 
+use crate::credentials::CredentialsOptions;
 use crate::{Failure, OutputsFile, json, prepare_record, print, replace};
 
 /// The maximum size of a plan, in bytes.
@@ -17,6 +17,15 @@ const MAX_PLAN_BYTES: u64 = 64 * 1024 * 1024;
 ///
 /// Prints the verdict on each assumption (holds, fails or unknown) with the evidence. Exits with 1 if one fails.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam assumptions --outputs outputs.json --json findings.json
+  rds-iam assumptions --plan service=second.json
+
+Exit status:
+  0   no assumption fails
+  1   one fails, or an error
+  64  invalid arguments; nothing was done")]
 pub(crate) struct Arguments {
     /// Outputs of the stack, from `terraform output -json`; - for standard input
     #[arg(long, value_name = "FILE", required_unless_present = "plan")]
@@ -29,6 +38,9 @@ pub(crate) struct Arguments {
     /// Also write the findings to FILE, as JSON: [{"id","assumption","verdict","evidence"}]
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 fn plan(text: &str) -> Result<(String, PathBuf), &'static str> {
@@ -46,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let deployment = match &arguments.outputs {
         Some(path) => {
             let outputs = OutputsFile { path: path.clone() }.read()?;
-            Some((aws::connect(&outputs.deployment.region).await?, outputs))
+            Some((arguments.credentials.connect(&outputs.deployment.region).await?, outputs))
         }
         None => None,
     };

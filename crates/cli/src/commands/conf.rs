@@ -12,6 +12,15 @@ use crate::{Failure, OutputsFile, check_output, print};
 ///
 /// The file has the endpoint of the database, not of the proxy, and contains no secret.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  terraform output -json | rds-iam conf --outputs - --write rds.conf
+  rds-iam conf --outputs outputs.json --dial 127.0.0.1:13306
+
+Exit status:
+  0   rds.conf is printed or written
+  1   error; the message names the cause and the fix
+  64  invalid arguments; nothing was done")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     outputs: OutputsFile,

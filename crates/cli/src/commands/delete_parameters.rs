@@ -2,17 +2,25 @@
 
 use std::process::ExitCode;
 
-use rds_iam_deploy::aws;
 use rds_iam_deploy::ssm;
 use rds_iam_infra::outputs::{Parameter, ParameterPath};
 use rds_iam_token::Region;
 
+use crate::credentials::CredentialsOptions;
 use crate::{Failure, print_done};
 
 /// Delete the app's parameters from Parameter Store, after the deployment was destroyed
 ///
 /// Deletes them by name, because Terraform has no outputs by then. Other parameters under the path are kept.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam delete-parameters --path /dev/database --region us-east-1
+
+Exit status:
+  0   they are deleted, or there were none
+  1   error; the message names the cause and the fix, and a second run is safe
+  64  invalid arguments; nothing was done")]
 pub(crate) struct Arguments {
     /// Path of the parameters, such as /dev/database
     #[arg(long)]
@@ -21,10 +29,13 @@ pub(crate) struct Arguments {
     /// Region of the deployment
     #[arg(long)]
     region: Region,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let aws = aws::connect(&arguments.region).await?;
+    let aws = arguments.credentials.connect(&arguments.region).await?;
     let names = Parameter::paths(&arguments.path).to_vec();
     let found = ssm::get_parameters(&aws, &names).await?;
     let names: Vec<_> = found.into_keys().collect();

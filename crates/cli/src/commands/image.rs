@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use rds_iam_deploy::aws;
 use rds_iam_deploy::image::{
     self, Digest, ImageLocation, ImageRef, PromotionRequest, PushOptions, Repository, Tag,
 };
@@ -12,6 +11,7 @@ use rds_iam_report::file;
 use rds_iam_token::{Clock, Region, RegionError};
 use serde::Deserialize;
 
+use crate::credentials::CredentialsOptions;
 use crate::{Failure, check_output, json, prepare_record, print, print_done, replace};
 
 /// The maximum size of an environment file, in bytes.
@@ -36,6 +36,15 @@ enum Command {
 ///
 /// Tags it as deployed-<first 12 digits of its digest>. A second run changes nothing.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam image deployed --repository 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders \\
+      --region us-east-1 --digest sha256:…
+
+Exit status:
+  0   the image has the tag
+  1   error; the message names the cause and the fix, and a second run is safe
+  64  invalid arguments; nothing was done")]
 struct DeployedArguments {
     /// Repository of the image
     #[arg(long, value_name = "URL")]
@@ -48,6 +57,9 @@ struct DeployedArguments {
     /// Digest of the image, sha256:…
     #[arg(long)]
     digest: Digest,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 /// Push an image with its SBOM, provenance and gate results, and wait for ECR's scan
@@ -55,6 +67,15 @@ struct DeployedArguments {
 /// Content that the repository has is skipped, so a second run resumes an interrupted push. A tag of another image is
 /// refused.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam image push --layout built --repository 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders \\
+      --region us-east-1 --tag 0a1b2c3d4e5f --gates gates.json --record pushed.json
+
+Exit status:
+  0   the image and its artifacts are in the repository, and the scan found nothing critical
+  1   error; the message names the cause and the fix, and a second run is safe
+  64  invalid arguments; nothing was done")]
 struct PushArguments {
     /// Folder of an OCI image layout: the image, then the artifacts that refer to it
     #[arg(long, value_name = "DIR")]
@@ -83,12 +104,24 @@ struct PushArguments {
     /// Write the record to FILE, as JSON: {"repository","digest","tag","size","scan"}
     #[arg(long, value_name = "FILE")]
     record: PathBuf,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 /// Print an image's record as JSON
 ///
 /// {"repository","digest","tags","size","commit","gates","promotions"}
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam image show --repository 123456789012.dkr.ecr.us-east-1.amazonaws.com/orders \\
+      --region us-east-1 --tag 0a1b2c3d4e5f
+
+Exit status:
+  0   the record is printed
+  1   error; the message names the cause and the fix, and a second run is safe
+  64  invalid arguments; nothing was done")]
 struct ShowArguments {
     /// Repository of the image
     #[arg(long, value_name = "URL")]
@@ -104,6 +137,9 @@ struct ShowArguments {
     /// Also write the image's manifest to FILE: the bytes that the digest is computed from
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -126,6 +162,15 @@ struct ImageArguments {
 ///
 /// The bytes stay the same. All gates must have passed. The image is not rolled out.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam image promote --from dev.json --to prod.json --digest sha256:… --by ada \\
+      --reason \"release 7\" --record promotion.json
+
+Exit status:
+  0   the image is in the other repository; it is not rolled out
+  1   error; the message names the cause and the fix, and a second run is safe
+  64  invalid arguments; nothing was done")]
 struct PromoteArguments {
     /// Environment to copy from, as JSON: {"environment","repository","region","image_parameter"}
     #[arg(long, value_name = "FILE")]
@@ -166,6 +211,9 @@ struct PromoteArguments {
     /// Reference of a signed attestation that was verified, for the record
     #[arg(long, value_name = "TEXT")]
     attestation: Option<String>,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 /// An environment file: the facts that are known without access to the environment's state.
@@ -208,8 +256,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 async fn push(arguments: PushArguments) -> Result<(), Failure> {
-    let PushArguments { layout, repository, region, tag, gates, accept_scan, record } = arguments;
-    let aws = aws::connect(&region).await?;
+    let PushArguments { layout, repository, region, tag, gates, accept_scan, record, credentials } =
+        arguments;
+    let aws = credentials.connect(&region).await?;
     let of_layout = ["index.json", "oci-layout"].map(|name| layout.join(name));
     let inputs: Vec<&Path> = gates.iter().chain(&of_layout).map(PathBuf::as_path).collect();
     refuse_inside(&record, &layout.join("blobs"))?;
@@ -231,7 +280,7 @@ fn refuse_inside(record: &Path, blobs: &Path) -> Result<(), Failure> {
 }
 
 async fn show(arguments: ShowArguments) -> Result<(), Failure> {
-    let ShowArguments { repository, region, image, manifest } = arguments;
+    let ShowArguments { repository, region, image, manifest, credentials } = arguments;
     let image = match (image.digest, image.tag, image.parameter) {
         (Some(digest), ..) => ImageRef::Digest(digest),
         (None, Some(tag), _) => ImageRef::Tag(tag),
@@ -239,7 +288,7 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
         (None, None, None) => unreachable!("clap requires one of them"),
     };
     manifest.iter().try_for_each(|path| check_output(path, &[]))?;
-    let aws = aws::connect(&region).await?;
+    let aws = credentials.connect(&region).await?;
     let record = image::inspect(&aws, &repository, &image).await?;
     if let Some(path) = manifest {
         file::replace(&path, &record.manifest)
@@ -249,15 +298,17 @@ async fn show(arguments: ShowArguments) -> Result<(), Failure> {
 }
 
 async fn deployed(arguments: DeployedArguments) -> Result<(), Failure> {
-    let DeployedArguments { repository, region, digest } = arguments;
-    let aws = aws::connect(&region).await?;
+    let DeployedArguments { repository, region, digest, credentials } = arguments;
+    let aws = credentials.connect(&region).await?;
     image::mark_deployed(&aws, &repository, &digest).await?;
     Ok(())
 }
 
 async fn promote(arguments: PromoteArguments) -> Result<(), Failure> {
     let (from, to) = (read_environment(&arguments.from)?, read_environment(&arguments.to)?);
-    let (from_aws, to_aws) = (aws::connect(&from.region).await?, aws::connect(&to.region).await?);
+    let credentials = &arguments.credentials;
+    let (from_aws, to_aws) =
+        (credentials.connect(&from.region).await?, credentials.connect(&to.region).await?);
     prepare_record(&arguments.record, &[&arguments.from, &arguments.to])?;
     let PromoteArguments { digest, by, reason, require: required, accept_skipped, record, .. } = arguments;
     let PromoteArguments { accept_local, attestation, .. } = arguments;

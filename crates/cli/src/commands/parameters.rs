@@ -3,9 +3,9 @@
 
 use std::process::ExitCode;
 
-use rds_iam_deploy::aws;
 use rds_iam_deploy::ssm::{self, Difference, State};
 
+use crate::credentials::CredentialsOptions;
 use crate::{Failure, OutputsFile, print, without};
 
 /// Compare the app's parameters in Parameter Store with the outputs; with --write, write them
@@ -13,6 +13,15 @@ use crate::{Failure, OutputsFile, print, without};
 /// The parameters have the endpoint of the proxy, or of the database if there is no proxy. Only differences are
 /// written, so a second run writes nothing.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam parameters --outputs outputs.json
+  rds-iam parameters --outputs outputs.json --write
+
+Exit status:
+  0   the differences are printed; with --write: written
+  1   error; the message names the cause and the fix, and a second run is safe
+  64  invalid arguments, or the deployment does not have this part; nothing was done")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     outputs: OutputsFile,
@@ -20,6 +29,9 @@ pub(crate) struct Arguments {
     /// Write the differences
     #[arg(long)]
     write: bool,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -27,7 +39,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if outputs.app.is_none() {
         return Ok(without("app"));
     }
-    let aws = aws::connect(&outputs.deployment.region).await?;
+    let aws = arguments.credentials.connect(&outputs.deployment.region).await?;
     let expected = outputs.parameters();
     let names: Vec<_> = expected.iter().map(|parameter| parameter.path.clone()).collect();
     let found = ssm::get_parameters(&aws, &names).await?;

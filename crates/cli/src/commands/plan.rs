@@ -14,6 +14,16 @@ use crate::{Failure, REFUSED, check_output, is_stdin, print, replace, stdin, wri
 /// Changes nothing and reads only the plan. Reports contain no sensitive values. Exits with 2 if the plan is refused;
 /// the README of crates/tfplan lists the rules.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  terraform show -json plan.tfplan | rds-iam plan -
+  rds-iam plan plan.json --format sarif --output plan.sarif
+
+Exit status:
+  0   nothing is refused
+  1   the plan can't be read, or the report can't be written
+  2   the plan is refused
+  64  invalid arguments; nothing was done")]
 pub(crate) struct Arguments {
     /// Plan, from `terraform show -json PLANFILE`; - for standard input
     #[arg(value_name = "FILE")]

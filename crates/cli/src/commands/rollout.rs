@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use rds_iam_deploy::aws;
 use rds_iam_deploy::image::Digest;
 use rds_iam_deploy::rollout::{Outcome, Target, current_image, roll_out};
 use rds_iam_infra::outputs::App;
@@ -14,6 +13,7 @@ use rds_iam_report::ErrorReport;
 use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::credentials::CredentialsOptions;
 use crate::{
     Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, json, prepare_record, print_done, replace, without, write,
 };
@@ -27,6 +27,17 @@ const PARAMETER_TIMEOUT: Duration = Duration::from_secs(10);
 /// healthy in three consecutive checks. If that fails, rolls back to the previous image and exits with 3. An image that
 /// is already serving is left as it is. A second run resumes an interrupted rollout.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam rollout --outputs outputs.json --digest sha256:… --record rollout.json
+  rds-iam rollout --outputs outputs.json --previous --record rollout.json
+
+Exit status:
+  0   the image is serving
+  1   error; the message names the cause and the fix, and a second run is safe
+  3   the rollout failed, and the previous image is serving again
+  64  invalid arguments, or the deployment does not have this part; nothing was done
+  130 interrupted; the message states what continues")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     outputs: OutputsFile,
@@ -37,6 +48,9 @@ pub(crate) struct Arguments {
     /// Write the record to FILE, as JSON: {"image","before","outcome","seconds"}
     #[arg(long, value_name = "FILE")]
     record: PathBuf,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +68,7 @@ struct WhichImage {
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let outputs = arguments.outputs.read()?;
     let Some(app) = outputs.app else { return Ok(without("app")) };
-    let aws = aws::connect(&outputs.deployment.region).await?;
+    let aws = arguments.credentials.connect(&outputs.deployment.region).await?;
     prepare_record(&arguments.record, &[&arguments.outputs.path])?;
     let target = arguments.target.digest.map_or(Target::Previous, Target::Image);
     let clock = Clock::system();

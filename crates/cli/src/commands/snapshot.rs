@@ -2,16 +2,25 @@
 
 use std::process::ExitCode;
 
-use rds_iam_deploy::aws;
 use rds_iam_deploy::snapshot::{Database, create_snapshot};
 use rds_iam_token::{Clock, Region};
 
+use crate::credentials::CredentialsOptions;
 use crate::{Failure, print_done};
 
 /// Create a snapshot of the database, and wait until it can be restored
 ///
 /// An existing snapshot of that name and database is kept.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam snapshot --instance orders-dev --region us-east-1 --name orders-dev-final
+  rds-iam snapshot --cluster orders-people --region us-east-1 --name orders-people-final
+
+Exit status:
+  0   the snapshot can be restored
+  1   error; the message names the cause and the fix, and a second run is safe
+  64  invalid arguments; nothing was done")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     database: WhichDatabase,
@@ -23,6 +32,9 @@ pub(crate) struct Arguments {
     /// Region of the deployment
     #[arg(long)]
     region: Region,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,8 +59,8 @@ impl From<WhichDatabase> for Database {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { database, name, region } = arguments;
-    let aws = aws::connect(&region).await?;
+    let Arguments { database, name, region, credentials } = arguments;
+    let aws = credentials.connect(&region).await?;
     let database = Database::from(database);
     let snapshot = create_snapshot(&aws, &Clock::system(), &database, &name).await?;
     let result = if snapshot.existed { "already exists" } else { "created" };

@@ -4,7 +4,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rds_iam_deploy::aws;
 use rds_iam_deploy::permissions::{Permission, simulate_permissions};
 use rds_iam_deploy::whoami::{self, Caller};
 use rds_iam_infra::arn::AccountId;
@@ -12,6 +11,7 @@ use rds_iam_report::{ErrorReport, escape_json};
 use rds_iam_token::Region;
 use tokio::time::timeout;
 
+use crate::credentials::CredentialsOptions;
 use crate::{Failure, print};
 
 /// Print the caller's identity and missing permissions, and refuse another account's credentials
@@ -19,6 +19,15 @@ use crate::{Failure, print};
 /// Prints one line of JSON: {"account","arn","lacks"}, and "not_asked" with the reason if IAM could not simulate the
 /// permissions.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  rds-iam whoami --region us-east-1 --account-id 123456789012
+  rds-iam whoami --region us-east-1 --account-id 123456789012 --may ecr:GetAuthorizationToken='*'
+
+Exit status:
+  0   the credentials are of that account; lacking permissions are in the output
+  1   no credentials, or another account's
+  64  invalid arguments; nothing was done")]
 pub(crate) struct Arguments {
     /// Region of the deployment
     #[arg(long)]
@@ -35,6 +44,9 @@ pub(crate) struct Arguments {
     /// Tag of the resources, as NAME=VALUE
     #[arg(long = "tag", value_name = "TAG", value_parser = tag)]
     tags: Vec<(String, String)>,
+
+    #[command(flatten)]
+    credentials: CredentialsOptions,
 }
 
 /// The timeout of all simulations: one call per permission, of some tenths of a second.
@@ -55,7 +67,7 @@ struct Identity {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let aws = aws::connect(&arguments.region).await?;
+    let aws = arguments.credentials.connect(&arguments.region).await?;
     let caller = whoami::whoami(&aws, &arguments.account_id).await?;
     let Arguments { region, permissions, tags, .. } = arguments;
     let simulation = simulate_permissions(&aws, &caller, &region, &tags, &permissions);
