@@ -1,6 +1,7 @@
 //! The password that clients of this process's listeners give: made at each start, and worth nothing anywhere else.
 
 use std::fmt;
+use std::hint::black_box;
 
 use zeroize::Zeroizing;
 
@@ -37,6 +38,12 @@ impl fmt::Debug for LocalPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LocalPassword")
     }
+}
+
+/// Compares in a time that depends on the lengths only.
+pub(crate) fn is_equal(given: &[u8], expected: &[u8]) -> bool {
+    let difference = given.iter().zip(expected).fold(0, |difference, (a, b)| black_box(difference | (a ^ b)));
+    given.len() == expected.len() && difference == 0
 }
 
 #[cfg(test)]

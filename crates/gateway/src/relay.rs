@@ -92,12 +92,6 @@ where
         drop(self.upstream.shutdown().await);
     }
 
-    /// Returns the connections, for the next session, if every message has been forwarded whole in both directions.
-    pub fn into_idle(self) -> Option<(C, U)> {
-        let is_idle = self.requests.is_between_messages() && self.answers.is_between_messages();
-        is_idle.then_some((self.client, self.upstream))
-    }
-
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let Self { client, upstream, requests, answers } = self;
         // Answers first: a client that closed may have been sent the reason.

@@ -75,9 +75,8 @@ impl Gateway {
     /// # Errors
     /// Returns the target's name and the error of the first that has none.
     pub async fn sign(&self) -> Result<(), (String, Failure)> {
-        for (_, Served { target, .. }) in
-            self.listeners.iter().map(|(listener, served)| (listener, &**served))
-        {
+        for (_, served) in &self.listeners {
+            let target = &served.target;
             let Some(user) = target.user.named() else { continue };
             let in_target = |failure| (target.name.clone(), failure);
             let source = target.tokens.source(user).map_err(in_target)?;

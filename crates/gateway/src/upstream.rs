@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,23 +39,9 @@ impl Upstream {
     /// # Errors
     /// Returns an error if a root can't be used, or the host is no name that a certificate can have.
     pub fn new(endpoint: Endpoint, dial: Option<Endpoint>, roots: &Roots) -> io::Result<Self> {
-        let mut store = RootCertStore::empty();
-        for root in roots.iter() {
-            store.add(CertificateDer::from_slice(root.der())).map_err(io::Error::other)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(store)
-            .with_no_client_auth();
-        let name = match endpoint.host() {
-            Host::V4(address) => ServerName::from(std::net::IpAddr::from(*address)),
-            Host::V6(address) => ServerName::from(std::net::IpAddr::from(*address)),
-            Host::Name(name) => ServerName::try_from(name.clone()).map_err(io::Error::other)?,
-        };
+        let (tls, name) = (connector(roots)?, server_name(&endpoint)?);
         let dial = dial.unwrap_or_else(|| endpoint.clone());
-        Ok(Self { endpoint, dial, name, tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { endpoint, dial, name, tls })
     }
 
     /// Returns the endpoint that tokens are signed for, and whose name is verified.
@@ -104,6 +91,36 @@ impl fmt::Debug for Upstream {
             .field("dial", &self.dial)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the TLS client that trusts `roots` alone.
+///
+/// # Errors
+/// Returns an error if a root can't be used.
+pub fn connector(roots: &Roots) -> io::Result<TlsConnector> {
+    let mut store = RootCertStore::empty();
+    for root in roots.iter() {
+        store.add(CertificateDer::from_slice(root.der())).map_err(io::Error::other)?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Returns the name of an endpoint that its certificate must have.
+///
+/// # Errors
+/// Returns an error if the host is no name that a certificate can have.
+pub fn server_name(endpoint: &Endpoint) -> io::Result<ServerName<'static>> {
+    Ok(match endpoint.host() {
+        Host::V4(address) => ServerName::from(IpAddr::from(*address)),
+        Host::V6(address) => ServerName::from(IpAddr::from(*address)),
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(io::Error::other)?,
+    })
 }
 
 fn timed_out(what: &str) -> io::Error {

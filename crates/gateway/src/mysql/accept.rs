@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hint::black_box;
 
 use mysql_common::auth::plugins::caching_sha2_password::scramble_sha256;
 use mysql_common::auth::plugins::mysql_native_password::scramble_native;
@@ -15,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::error::ErrorPacket;
 use super::greeting::{Greeting, NONCE};
 use super::packet::{self, Packet};
+use crate::password::is_equal;
 use crate::{Failure, MAX_LOGIN_PACKET};
 
 pub(super) const CLEARTEXT: &str = "mysql_clear_password";
@@ -298,10 +298,4 @@ fn check<const N: usize>(
         "the password for user {} {problem}: this port requires the local password that `rds-iam connect` gives to its program",
         login.user
     )))
-}
-
-/// Compares without an early end, so that the time does not depend on the first difference.
-fn is_equal(given: &[u8], expected: &[u8]) -> bool {
-    let difference = given.iter().zip(expected).fold(0, |difference, (a, b)| black_box(difference | (a ^ b)));
-    given.len() == expected.len() && difference == 0
 }

@@ -7,6 +7,7 @@ use super::Prefixed;
 use super::error::{self, ErrorResponse};
 use super::message;
 use super::startup::{CancelKey, First, Startup, read_first};
+use crate::password::is_equal;
 use crate::{Failure, MAX_LOGIN_PACKET};
 
 /// The TLS alert `handshake_failure`, for a client that begins TLS without asking where none is offered.
@@ -147,10 +148,4 @@ async fn answer<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<(
     stream.write_all(bytes).await?;
     stream.flush().await?;
     Ok(())
-}
-
-/// Compares in a time that depends on the lengths only.
-fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    let difference = a.iter().zip(b).fold(0, |difference, (a, b)| std::hint::black_box(difference | (a ^ b)));
-    a.len() == b.len() && difference == 0
 }

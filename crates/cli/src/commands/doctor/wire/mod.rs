@@ -5,21 +5,15 @@ mod mysql;
 mod postgres;
 
 use std::io;
-use std::net::IpAddr;
-use std::sync::Arc;
 
+use rds_iam_gateway::{Secured, connector, server_name};
 use rds_iam_infra::Engine;
 use rds_iam_roots::Roots;
-use rds_iam_token::{Endpoint, Host, Token};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rds_iam_token::{Endpoint, Token};
+use rustls::CertificateError;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::facts::{Asked, Login, TlsError};
-
-pub(super) type Secured = TlsStream<TcpStream>;
 
 /// The most bytes of a packet that are read: what a server sends before a login is much shorter.
 const MAX_PACKET: usize = 64 * 1024;
@@ -33,7 +27,7 @@ pub(super) async fn secure(
     database: Option<&str>,
 ) -> Result<Secured, TlsError> {
     let other = |error: io::Error| TlsError::Other(error.to_string());
-    let (tls, name) = (connector(roots).map_err(other)?, name(endpoint).map_err(other)?);
+    let (tls, name) = (connector(roots).map_err(other)?, server_name(endpoint).map_err(other)?);
     let offered = match engine {
         Engine::MySql => mysql::request_tls(&mut stream, database).await,
         Engine::Postgres => postgres::request_tls(&mut stream).await,
@@ -60,28 +54,6 @@ pub(super) async fn log_in(engine: Engine, stream: &mut Secured, token: &Token) 
         Engine::Postgres => postgres::log_in(stream, token.expose()).await,
     };
     login.unwrap_or_else(|error| Login::Failed(error.to_string()))
-}
-
-fn connector(roots: &Roots) -> io::Result<TlsConnector> {
-    let mut store = RootCertStore::empty();
-    for root in roots.iter() {
-        store.add(CertificateDer::from_slice(root.der())).map_err(io::Error::other)?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn name(endpoint: &Endpoint) -> io::Result<ServerName<'static>> {
-    Ok(match endpoint.host() {
-        Host::V4(address) => ServerName::from(IpAddr::from(*address)),
-        Host::V6(address) => ServerName::from(IpAddr::from(*address)),
-        Host::Name(name) => ServerName::try_from(name.clone()).map_err(io::Error::other)?,
-    })
 }
 
 fn classify(error: &io::Error) -> TlsError {
