@@ -44,6 +44,11 @@ only!(
     [identity_is_asked_once_a_second]
 );
 
+/// How long requests wait for a connection where it is not what a test is about: longer than a login takes on a busy machine.
+const PATIENT: Duration = Duration::from_secs(20);
+/// How long requests wait for a connection that they do not get.
+const BRIEF: Duration = Duration::from_secs(2);
+
 /// Returns a server with the database and the user, and without the table.
 async fn bare_server<DB: TestEngine>() -> Server<DB> {
     LazyLock::force(&LOG);
@@ -57,16 +62,16 @@ async fn server<DB: TestEngine>() -> Server<DB> {
 }
 
 fn app<DB: TestEngine>(server: &Server<DB>) -> Router {
-    app_at(server, server.dial())
+    app_at(server, server.dial(), PATIENT)
 }
 
 /// Returns the routes of both ports together; they have no common path.
-fn app_at<DB: TestEngine>(server: &Server<DB>, dial: &Endpoint) -> Router {
-    let state = state_at(server, dial);
+fn app_at<DB: TestEngine>(server: &Server<DB>, dial: &Endpoint, acquire_timeout: Duration) -> Router {
+    let state = state_at(server, dial, acquire_timeout);
     rds_iam_app::management_router(state.clone()).fallback_service(rds_iam_app::router(state))
 }
 
-fn state_at<DB: TestEngine>(server: &Server<DB>, dial: &Endpoint) -> AppState {
+fn state_at<DB: TestEngine>(server: &Server<DB>, dial: &Endpoint, acquire_timeout: Duration) -> AppState {
     let tokens =
         TokenSource::refresh_ahead(Minter::new(login(server), server.credentials(), Clock::system()));
     let pool = Pool::<DB>::builder(server.endpoint(), APP_USER)
@@ -74,7 +79,7 @@ fn state_at<DB: TestEngine>(server: &Server<DB>, dial: &Endpoint) -> AppState {
         .dial(dial)
         .root_certificates(server.ca_pem())
         .database(APP_DATABASE)
-        .limits(Limits::default().acquire_timeout(Duration::from_secs(2)))
+        .limits(Limits::default().acquire_timeout(acquire_timeout))
         .connect_lazy();
     AppState::new(DB::database(pool.unwrap()), permit(server))
 }
@@ -205,7 +210,8 @@ async fn cut_connections_and_a_refused_token_go_unnoticed<DB: TestEngine>() {
     post_json(&app, r#"{"message":"before"}"#).await;
     for path in ["/", "/api/messages", "/api/identity", "/readyz"] {
         assert!(server.cut_connections().await.unwrap() > 0);
-        assert_eq!(get(&app, path).await.status, StatusCode::OK, "{path}");
+        let answer = get(&app, path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
     }
     // A token signed again within the same second would be equal.
     let age = async || get(&app, "/api/identity").await.json()["token"]["age_seconds"].as_u64();
@@ -218,7 +224,7 @@ async fn cut_connections_and_a_refused_token_go_unnoticed<DB: TestEngine>() {
 
 async fn a_database_that_comes_back_is_used_again<DB: TestEngine>() {
     let server = server::<DB>().await;
-    let app = app(&server);
+    let app = app_at(&server, server.dial(), BRIEF);
     assert_eq!(get(&app, "/").await.status, StatusCode::OK);
     server.stop().await.unwrap();
     let answer = get(&app, "/").await;
@@ -234,7 +240,7 @@ async fn throttled_logins_are_busy_not_denied<DB: TestEngine>() {
     let server = server::<DB>().await;
     let relay = server.relay().await.unwrap();
     DB::throttle(&server, &relay, u32::MAX);
-    let app = app_at(&server, relay.dial());
+    let app = app_at(&server, relay.dial(), BRIEF);
     let answer = get(&app, "/api/messages").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.header("retry-after"), "5");
