@@ -65,6 +65,10 @@ impl CredentialsOptions {
     ) -> rds_iam_sqlx::Builder<DB> {
         if let Some(profile) = &self.profile {
             builder = builder.profile(profile);
+        } else if self.assume_role.is_none()
+            && let Some(keys) = keys_that_end()
+        {
+            builder = builder.credentials(keys);
         }
         if let Some(role) = &self.assume_role {
             let mut role = rds_iam_sqlx::AssumeRole::new(role);
@@ -173,15 +177,26 @@ fn in_sdk(region: &Region) -> aws_config::Region {
     aws_config::Region::new(region.to_string())
 }
 
+/// The variable with the end of the keys in the environment.
+const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
+
+/// Returns the keys in the environment if it has their end too, which the SDK ignores.
+fn keys_that_end() -> Option<Credentials> {
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let end = OffsetDateTime::parse(&variable(EXPIRATION)?, &Rfc3339).ok()?;
+    let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
+    let session = variable("AWS_SESSION_TOKEN");
+    Some(Credentials::new(id, secret, session, Some(SystemTime::from(end)), "Environment"))
+}
+
 /// Adds the end of the keys in the environment, which `aws configure export-credentials` writes and the SDK ignores.
 fn with_expiry(mut found: Credentials) -> Result<Credentials, Failure> {
-    const VARIABLE: &str = "AWS_CREDENTIAL_EXPIRATION";
-    if let Ok(value) = env::var(VARIABLE)
+    if let Ok(value) = env::var(EXPIRATION)
         && !value.is_empty()
     {
         let end = OffsetDateTime::parse(&value, &Rfc3339).map_err(|_| {
             format!(
-                "{VARIABLE} is {value:?}; expected a time such as 2026-11-30T08:00:00Z, or no such variable"
+                "{EXPIRATION} is {value:?}; expected a time such as 2026-11-30T08:00:00Z, or no such variable"
             )
         })?;
         *found.expiry_mut() = Some(SystemTime::from(end));

@@ -92,6 +92,18 @@ where
         drop(self.upstream.shutdown().await);
     }
 
+    /// Closes the client's connection, and returns that of the database if every byte of both directions has been written and
+    /// the database's last message is complete: it can serve another client once its session has been reset.
+    pub async fn release(mut self) -> Option<U> {
+        let is_complete = self.requests.kept.is_empty() && self.answers.is_between_messages();
+        drop(self.client.shutdown().await);
+        if is_complete {
+            return Some(self.upstream);
+        }
+        drop(self.upstream.shutdown().await);
+        None
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         let Self { client, upstream, requests, answers } = self;
         // Answers first: a client that closed may have been sent the reason.

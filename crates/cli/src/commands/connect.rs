@@ -29,6 +29,12 @@ const NOT_EXECUTABLE: u8 = 126;
 /// Without PROGRAM, runs mysql or psql.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Parameters of a connection string, after ? and separated by &:
+  dial=HOST:PORT     the address to connect to, such as a tunnel's; the name in the string is verified
+  sslrootcert=FILE   the authorities to trust, instead of AWS's
+  region=REGION      the region of the token, if the host's name has none
+  profile=NAME       the AWS profile
+
 Environment of PROGRAM:
   MySQL       MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_UNIX_PORT, MYSQL_PWD, MYSQL_USER, MYSQL_DATABASE
   PostgreSQL  PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE=disable
@@ -41,8 +47,8 @@ Examples:
 
 Exit status:
   that of PROGRAM, or 128 plus the number of the signal that ended it
-  1    the connection could not be prepared; PROGRAM was not started
-  64   invalid arguments
+  1    the connection could not be prepared, or the connection string is wrong; PROGRAM was not started
+  64   invalid options
   126  PROGRAM can't be executed
   127  PROGRAM is not found")]
 pub(crate) struct Arguments {

@@ -28,12 +28,13 @@ use crate::listener::{self, Entry};
 Without URL, all listeners of the gateway's file are opened:
   [orders]
   url = \"mysql://app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders\"
-  listen = \"3306\"              # a port of 127.0.0.1, an address with a port, or the path of a socket
+  # A port of 127.0.0.1, an address with a port, or the path of a socket.
+  listen = \"3306\"
   max_sessions = 100           # default 500
   logins_per_second = 20       # default 50
   idle_seconds = 3600          # default: sessions are not closed
 
-Without USER in a connection string, each client names its user.
+Without USER in a connection string, each client names its user. rds-iam connect --help lists its parameters.
 
 Examples:
   rds-iam gateway mysql://app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders
@@ -49,8 +50,8 @@ ends at once.
 
 Exit status:
   0   it ended after a signal or /quitquitquit
-  1   it could not start; the message names the cause
-  64  invalid arguments")]
+  1   it could not start, or a connection string is wrong; the message names the cause
+  64  invalid options")]
 pub(crate) struct Arguments {
     /// Connection strings, each with the address to listen on: a port, an address with a port, or a socket's path
     #[arg(value_name = "[LISTEN=]URL")]

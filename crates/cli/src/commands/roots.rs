@@ -19,8 +19,8 @@ const END: &str = "-----END CERTIFICATE-----";
 #[command(after_long_help = "\
 Examples:
   rds-iam roots > rds.pem
+  export PGPASSWORD=\"$(rds-iam token --hostname $HOST --port 5432 --username ada)\"
   psql \"host=$HOST user=ada dbname=orders sslmode=verify-full sslrootcert=rds.pem\"
-  mysql --host=$HOST --user=ada --ssl-mode=VERIFY_IDENTITY --ssl-ca=rds.pem
   rds-iam roots --refresh global-bundle.pem
 
 Exit status:

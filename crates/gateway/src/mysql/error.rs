@@ -78,15 +78,17 @@ impl ErrorPacket {
             Failure::Unreachable { .. } => (
                 1158,
                 b"08S01",
-                Some("check the address, the security group, and the tunnel if there is one"),
+                Some(
+                    "check the address, the security group, and the tunnel if there is one; ?dial=HOST:PORT names its address",
+                ),
             ),
             Failure::Io(_) => (1158, b"08S01", None),
             Failure::Tls { .. } => (
                 1105,
                 b"HY000",
                 Some(
-                    "use the endpoint's own name, not an alias, and dial another address separately; trust the CA \
-                     that issued its certificate",
+                    "use the endpoint's own name, not an alias, and ?dial=HOST:PORT for another address; \
+                     ?sslrootcert=FILE trusts another CA",
                 ),
             ),
             Failure::NoTls(_) => (

@@ -56,8 +56,8 @@ impl Packets {
 }
 
 /// A command of a client.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "this is what is read of a command")]
 pub struct Command<'a> {
     /// The command, such as 0x03 for COM_QUERY.
     pub byte: u8,
@@ -67,6 +67,9 @@ pub struct Command<'a> {
     pub length: usize,
 }
 
+/// Decides about a command: `None` forwards it. Otherwise these bytes are the answer, and both connections are closed.
+pub type Decide = fn(Command<'_>) -> Option<Vec<u8>>;
+
 /// The packets of a client: commands, and files that the server requested with LOAD DATA LOCAL.
 ///
 /// ```
@@ -74,13 +77,16 @@ pub struct Command<'a> {
 /// use rds_iam_gateway::{Followed, Frames as _};
 ///
 /// let mut commands = Vec::new();
-/// let mut frames = ClientFrames::with_observer(|command| commands.push(command.byte));
+/// let mut frames = ClientFrames::with_observer(|command| {
+///     commands.push(command.byte);
+///     None
+/// });
 /// assert_eq!(frames.follow(b"\x01\0\0\0\x0e"), Followed::Forward);
 /// assert!(frames.is_between_messages());
 /// assert_eq!(commands, [0x0e]);
 /// ```
 #[derive(Debug)]
-pub struct ClientFrames<F = fn(Command<'_>)> {
+pub struct ClientFrames<F = Decide> {
     packets: Packets,
     /// The length of a command whose first byte has not arrived.
     awaited: Option<usize>,
@@ -90,10 +96,10 @@ pub struct ClientFrames<F = fn(Command<'_>)> {
 }
 
 impl ClientFrames {
-    /// Creates a reader of a client's packets.
+    /// Creates a reader of a client's packets, which refuses `COM_CHANGE_USER`.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_observer(|_| {})
+        Self::with_observer(refuse_change_user)
     }
 }
 
@@ -103,8 +109,22 @@ impl Default for ClientFrames {
     }
 }
 
-impl<F: FnMut(Command<'_>)> ClientFrames<F> {
-    /// Creates a reader that calls `observer` for each command that is forwarded.
+/// Refuses `COM_CHANGE_USER`, which logs in again, and forwards every other command.
+#[must_use]
+pub fn refuse_change_user(command: Command<'_>) -> Option<Vec<u8>> {
+    (command.byte == COM_CHANGE_USER).then(|| {
+        let error = ErrorPacket::new(
+            1047,
+            *b"08S01",
+            "COM_CHANGE_USER is not forwarded: the gateway logged in with a token, which the client does not have. \
+             Open another connection for another user; to reset the session, use COM_RESET_CONNECTION",
+        );
+        packet::encode(1, &error.payload()).0
+    })
+}
+
+impl<F: FnMut(Command<'_>) -> Option<Vec<u8>>> ClientFrames<F> {
+    /// Creates a reader that asks `observer` about each command.
     #[must_use]
     pub fn with_observer(observer: F) -> Self {
         Self { packets: Packets::default(), awaited: None, is_file: false, observer }
@@ -129,23 +149,12 @@ impl<F: FnMut(Command<'_>)> ClientFrames<F> {
 
     /// Handles the command's first byte, which is at `at`. Returns the answer to one that is not forwarded.
     fn command(&mut self, bytes: &[u8], at: usize, length: usize) -> Option<Vec<u8>> {
-        let byte = bytes[at];
-        if byte == COM_CHANGE_USER {
-            let error = ErrorPacket::new(
-                1047,
-                *b"08S01",
-                "COM_CHANGE_USER is not forwarded: the gateway logged in with a token, which the client does not \
-                 have. Open another connection for another user; to reset the session, use COM_RESET_CONNECTION",
-            );
-            return Some(packet::encode(1, &error.payload()).0);
-        }
         let end = bytes.len().min(at + length).min(at + 1 + OBSERVED);
-        (self.observer)(Command { byte, head: &bytes[at + 1..end], length });
-        None
+        (self.observer)(Command { byte: bytes[at], head: &bytes[at + 1..end], length })
     }
 }
 
-impl<F: FnMut(Command<'_>)> Frames for ClientFrames<F> {
+impl<F: FnMut(Command<'_>) -> Option<Vec<u8>>> Frames for ClientFrames<F> {
     fn follow(&mut self, bytes: &[u8]) -> Followed {
         let mut at = 0;
         // The beginning of the command's packet in these bytes.

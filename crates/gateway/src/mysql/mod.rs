@@ -17,7 +17,7 @@ pub mod packet;
 pub mod session;
 
 pub use error::ErrorPacket;
-pub use frames::{ClientFrames, Command, ServerFrames};
+pub use frames::{ClientFrames, Command, ServerFrames, refuse_change_user};
 pub use greeting::{Greeting, Offer};
 
 #[cfg(test)]

@@ -64,9 +64,11 @@ impl Authenticator for TokenAuthenticator<'_> {
         match request {
             AuthRequest::Cleartext => Ok(Some([self.token.expose().as_bytes(), b"\0"].concat())),
             _ => Err(Failure::Denied(format!(
-                "the database requests a password of user {user}, not a token: the user is not a member of \
-                 rds_iam. Run GRANT rds_iam TO {user}, or rds-iam-bootstrap",
-                user = escape_control(self.user)
+                "the database requests a password of user {user}, not a token: the user does not exist, or is not a \
+                 member of rds_iam. Create it with rds-iam-bootstrap, or run GRANT rds_iam TO \"{role}\"; never for the \
+                 master user, which would lose its login by password",
+                user = escape_control(self.user),
+                role = escape_control(self.user).replace('"', "\"\""),
             ))),
         }
     }

@@ -122,7 +122,7 @@ pub(super) fn encode(failure: &Failure) -> Vec<u8> {
         Failure::Unreachable { .. } => (
             "08001",
             Some(
-                "Check that the database is available, and that security group, tunnel and DNS let the gateway reach it.",
+                "Check that the database is available, and that security group, tunnel and DNS let the gateway reach it; ?dial=HOST:PORT names another address.",
             ),
         ),
         Failure::NoTls(_) => {
@@ -131,7 +131,7 @@ pub(super) fn encode(failure: &Failure) -> Vec<u8> {
         Failure::Tls { .. } => (
             "08001",
             Some(
-                "Check that the endpoint is the database's own name, not an alias, and the roots: rds-iam roots.",
+                "Check that the endpoint is the database's own name, not an alias. ?dial=HOST:PORT dials another address; ?sslrootcert=FILE trusts another authority than AWS's.",
             ),
         ),
         // "Too many connections", which pools wait for.

@@ -14,14 +14,19 @@ pub trait Observer {
 
     /// Receives a message's type, the length of its body, and the first bytes of it: [`START`](Self::START) of them, or
     /// all if the body is shorter. They have arrived, however the stream was split; the rest may have not.
-    fn observe(&mut self, tag: u8, length: usize, start: &[u8]);
+    ///
+    /// Returns `None` to have the message forwarded. Otherwise the bytes are the answer, and both connections are closed; of
+    /// a message that arrived in parts, the first ones may have been forwarded.
+    fn observe(&mut self, tag: u8, length: usize, start: &[u8]) -> Option<Vec<u8>>;
 }
 
 /// The observer that ignores all.
 impl Observer for () {
     const START: usize = 0;
 
-    fn observe(&mut self, _tag: u8, _length: usize, _start: &[u8]) {}
+    fn observe(&mut self, _tag: u8, _length: usize, _start: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// The messages of a client.
@@ -57,7 +62,9 @@ macro_rules! frames {
             fn follow(&mut self, bytes: &[u8]) -> Followed {
                 match self.0.follow(bytes) {
                     Ok(()) => Followed::Forward,
-                    Err(forward) => Followed::Refuse { forward, answer: $answer },
+                    Err(Refused { forward, answer }) => {
+                        Followed::Refuse { forward, answer: answer.unwrap_or_else(|| $answer) }
+                    }
                 }
             }
 
@@ -71,6 +78,12 @@ macro_rules! frames {
 frames!(ClientFrames, ErrorResponse::fatal("08P01", "invalid message length").encode());
 // A server expects no ErrorResponse: its connection is closed.
 frames!(ServerFrames, Vec::new());
+
+/// A message that is not forwarded: the number of bytes before it, and the answer unless its length is invalid.
+struct Refused {
+    forward: usize,
+    answer: Option<Vec<u8>>,
+}
 
 #[derive(Debug, Default)]
 struct Reader<O> {
@@ -96,8 +109,8 @@ impl Default for State {
 }
 
 impl<O: Observer> Reader<O> {
-    /// Follows the bytes, or returns the number of bytes before a message whose length is invalid.
-    fn follow(&mut self, bytes: &[u8]) -> Result<(), usize> {
+    /// Follows the bytes up to a message that is not forwarded.
+    fn follow(&mut self, bytes: &[u8]) -> Result<(), Refused> {
         let mut rest = bytes;
         let mut begin = 0;
         loop {
@@ -113,7 +126,7 @@ impl<O: Observer> Reader<O> {
                     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
                     // PostgreSQL's own length is signed: it refuses the others too.
                     let valid = length.checked_sub(4).filter(|_| length <= i32::MAX as usize);
-                    let Some(length) = valid else { return Err(begin) };
+                    let Some(length) = valid else { return Err(Refused { forward: begin, answer: None }) };
                     self.state = State::Start { tag, length, bytes: [0; MAX_START], count: 0 };
                 }
                 State::Start { tag, length, bytes: start, count } => {
@@ -121,7 +134,10 @@ impl<O: Observer> Reader<O> {
                     if !fill(&mut start[..wanted], count, &mut rest) {
                         return Ok(());
                     }
-                    self.observer.observe(*tag, *length, &start[..wanted]);
+                    let answer = self.observer.observe(*tag, *length, &start[..wanted]);
+                    if answer.is_some() {
+                        return Err(Refused { forward: begin, answer });
+                    }
                     self.state = State::Body(*length - wanted);
                 }
                 State::Body(left) => {

@@ -17,6 +17,12 @@ impl<S> Prefixed<S> {
     pub(crate) fn new(first: Option<u8>, stream: S) -> Self {
         Self { first, stream }
     }
+
+    /// Returns the stream itself.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

@@ -3,7 +3,7 @@
 
 use rds_iam_infra::arn::{AccountId, ResourceId};
 use rds_iam_infra::remedy;
-use rds_iam_token::ServerCode;
+use rds_iam_token::{DbUser, ServerCode};
 
 use super::facts::{Asked, Facts, Login, Policy};
 use super::outcome::{Outcome, without_network};
@@ -25,11 +25,11 @@ pub(super) fn user(facts: &Facts) -> Outcome {
         ),
         Some(Asked::Other(asked)) => Outcome::failed(
             format!("the server asks {user} for a password ({asked}), not for a token: {}", missing(facts)),
-            format!("as the master user:\n{}", remedy::user_statements(facts.engine, user)),
+            create(facts, user),
         ),
         Some(Asked::Refused { code, message }) if is_about_user(*code) => Outcome::failed(
             format!("the server refuses {user} ({code}: {message}): {}", missing(facts)),
-            format!("as the master user:\n{}", remedy::user_statements(facts.engine, user)),
+            create(facts, user),
         ),
         Some(Asked::Refused { code, message }) => Outcome::failed(
             format!("the server refused before it asked for a token ({code}: {message})"),
@@ -41,6 +41,14 @@ pub(super) fn user(facts: &Facts) -> Outcome {
         ),
         None => without_network(facts),
     }
+}
+
+/// Returns the statements that let a user log in by IAM.
+fn create(facts: &Facts, user: &DbUser) -> String {
+    format!(
+        "as the master user, and never for the master user itself, which would lose its login by password:\n{}",
+        remedy::user_statements(facts.engine, user)
+    )
 }
 
 /// Returns what a server that asks for a password shows of the user. No server says which of the two it is.

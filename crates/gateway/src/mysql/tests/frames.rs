@@ -11,7 +11,10 @@ fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
 /// Returns the commands in `bytes`, which arrive in pieces of `size`.
 fn commands(bytes: &[u8], size: usize) -> Vec<(u8, usize)> {
     let mut commands = Vec::new();
-    let mut frames = ClientFrames::with_observer(|command| commands.push((command.byte, command.length)));
+    let mut frames = ClientFrames::with_observer(|command| {
+        commands.push((command.byte, command.length));
+        None
+    });
     for piece in bytes.chunks(size) {
         assert_eq!(frames.follow(piece), Followed::Forward);
     }
@@ -30,7 +33,10 @@ fn commands_are_found_wherever_bytes_are_split() {
 #[test]
 fn an_observer_gets_the_first_64_bytes_of_the_command_alone() {
     let mut heads = Vec::new();
-    let mut frames = ClientFrames::with_observer(|command| heads.push(command.head.to_vec()));
+    let mut frames = ClientFrames::with_observer(|command| {
+        heads.push(command.head.to_vec());
+        None
+    });
     let bytes = [packet(0, b"\x03ab"), packet(0, &[b'x'; 100])].concat();
     assert_eq!(frames.follow(&bytes), Followed::Forward);
     assert_eq!(heads, [b"ab".to_vec(), vec![b'x'; 64]]);
@@ -81,7 +87,10 @@ fn follow_payload(frames: &mut impl Frames, mut length: usize, byte: u8) {
 #[test]
 fn a_command_over_16_mb_is_one_command() {
     let mut count = 0;
-    let mut frames = ClientFrames::with_observer(|_| count += 1);
+    let mut frames = ClientFrames::with_observer(|_| {
+        count += 1;
+        None
+    });
     for (header, length) in
         [(b"\xff\xff\xff\0", 0xff_ffff), (b"\xff\xff\xff\x01", 0xff_ffff), (b"\0\0\0\x02", 0)]
     {

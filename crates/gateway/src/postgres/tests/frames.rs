@@ -10,8 +10,9 @@ struct Seen(Vec<(u8, usize, Vec<u8>)>);
 impl Observer for Seen {
     const START: usize = 64;
 
-    fn observe(&mut self, tag: u8, length: usize, start: &[u8]) {
+    fn observe(&mut self, tag: u8, length: usize, start: &[u8]) -> Option<Vec<u8>> {
         self.0.push((tag, length, start.to_vec()));
+        None
     }
 }
 
@@ -69,4 +70,22 @@ fn a_message_of_2_gb_passes_and_an_invalid_length_does_not() {
         assert_eq!(answer[0], b'E');
         assert!(answer.windows(6).any(|part| part == b"C08P01"));
     }
+}
+
+/// Ends a session at the client's Terminate.
+struct Ending;
+
+impl Observer for Ending {
+    const START: usize = 0;
+
+    fn observe(&mut self, tag: u8, _length: usize, _start: &[u8]) -> Option<Vec<u8>> {
+        (tag == b'X').then(Vec::new)
+    }
+}
+
+#[test]
+fn a_message_that_the_observer_answers_is_not_forwarded() {
+    let (bytes, _) = stream();
+    let mut frames = ClientFrames::new(Ending);
+    assert_eq!(frames.follow(&bytes), Followed::Refuse { forward: bytes.len() - 5, answer: Vec::new() });
 }
