@@ -85,9 +85,17 @@ pub fn own_key() -> Result<AccessKey, Error> {
     if let Some(key) = KEY.get() {
         return Ok(key.clone());
     }
-    let made_up = AccessKey::new(format!("ASIA{}", secret(16, UPPER)?), secret(40, ALPHANUMERIC)?)
-        .session_token(secret(200, ALPHANUMERIC)?);
+    let made_up = made_up_key()?;
     Ok(KEY.get_or_init(|| made_up).clone())
+}
+
+/// Makes up an access key: temporary credentials, like those of a role.
+///
+/// # Errors
+/// Returns [`Error::Io`] if the system has no random bytes.
+pub fn made_up_key() -> Result<AccessKey, Error> {
+    let id = format!("ASIA{}", secret(16, UPPER)?);
+    Ok(AccessKey::new(id, secret(40, ALPHANUMERIC)?).session_token(secret(200, ALPHANUMERIC)?))
 }
 
 /// Reads the access key from an AWS shared credentials file in the form of [`credentials_file`].

@@ -51,7 +51,7 @@ mod relay;
 mod run_folder;
 mod runtime;
 mod server;
-mod tls;
+pub mod tls;
 
 pub use credentials::MasterCredentials;
 pub use error::{CommandError, Error};
@@ -61,11 +61,13 @@ pub use relay::Relay;
 pub use runtime::Runtime;
 pub use server::{Builder, Kind, OptionsOf, Server};
 
-/// The servers' own clients from Debian's packages, without an installation, for tests with them: `mysql`, `psql`, and
-/// pgjdbc, the driver for Java.
+/// Clients from Debian's packages, without an installation, for tests with them: `mysql` and `psql`, MariaDB Connector/J and
+/// pgjdbc, the drivers for Java, and `perl` with DBD::mysql. Also what is put before servers, for benchmarks: MySQL Router
+/// and pgbouncer.
 pub mod clients {
-    pub use crate::mysql::clients::mysql;
-    pub use crate::postgres::clients::{pgjdbc, psql};
+    pub use crate::mysql::clients::{mariadb_jdbc, mysql, perl};
+    pub use crate::mysql::router::mysqlrouter;
+    pub use crate::postgres::clients::{pgbouncer, pgjdbc, psql};
 }
 
 /// A running MySQL server.

@@ -1,4 +1,4 @@
-//! The server's certificate, from a separate authority for each server.
+//! The certificate of a server or proxy, from a separate authority for each.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rds_iam_token::Endpoint;
@@ -6,7 +6,7 @@ use rds_iam_token::Endpoint;
 use crate::error::Error;
 
 /// A certificate and its key, and the authority that signed it. The authority's key is not kept.
-pub(crate) struct ServerIdentity {
+pub struct ServerIdentity {
     ca_pem: String,
     certificate_pem: String,
     key_pem: String,
@@ -16,7 +16,10 @@ impl ServerIdentity {
     /// Creates a certificate for the endpoints' hosts, of which the first is the server's own, and for `names`. As on RDS it
     /// does not name the address that the server listens on, so a program that verifies the address it
     /// connects to fails.
-    pub(crate) fn new(endpoints: &[Endpoint], names: &[String]) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// Returns [`Error::Certificate`] if the system has no random bytes, or a name can't be in a certificate.
+    pub fn new(endpoints: &[Endpoint], names: &[String]) -> Result<Self, Error> {
         let ca_key = KeyPair::generate()?;
         let mut ca = CertificateParams::default();
         ca.distinguished_name.push(DnType::CommonName, "RDS emulator on this machine: test authority");
@@ -40,15 +43,18 @@ impl ServerIdentity {
         })
     }
 
-    pub(crate) fn ca_pem(&self) -> &str {
+    /// Returns the authority's certificate, as PEM.
+    pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
 
-    pub(crate) fn certificate_pem(&self) -> &str {
+    /// Returns the certificate, as PEM.
+    pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
     }
 
-    pub(crate) fn key_pem(&self) -> &str {
+    /// Returns the certificate's key, as PEM.
+    pub fn key_pem(&self) -> &str {
         &self.key_pem
     }
 }

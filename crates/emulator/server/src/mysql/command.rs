@@ -51,7 +51,8 @@ pub(crate) fn run(paths: &Paths<'_>, plugin: &str, address: &str, port: u16) -> 
         "--skip-name-resolve".into(),
         "--secure-file-priv=NULL".into(),
         "--local-infile=OFF".into(),
-        "--max-connections=500".into(),
+        // A benchmark opens a thousand.
+        "--max-connections=1200".into(),
         "--event-scheduler=OFF".into(),
         // The data is only needed for the test.
         "--innodb-flush-log-at-trx-commit=2".into(),

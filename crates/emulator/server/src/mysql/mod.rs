@@ -8,6 +8,7 @@ mod control;
 mod data;
 mod image;
 mod root;
+pub(crate) mod router;
 mod set_up;
 mod tree;
 

@@ -117,7 +117,7 @@ impl Root {
             .map_err(Error::database("list its connections"))
     }
 
-    async fn execute(&mut self, sql: String, operation: &'static str) -> Result<(), Error> {
+    pub(super) async fn execute(&mut self, sql: String, operation: &'static str) -> Result<(), Error> {
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut self.0)
             .await

@@ -1,5 +1,5 @@
 //! PostgreSQL's own clients from Debian's packages, without an installation: `psql`, and pgjdbc, the driver for Java.
-//! For tests with them.
+//! For tests with them. Also pgbouncer, for a benchmark.
 
 use std::fs;
 use std::path::PathBuf;
@@ -33,6 +33,39 @@ const NOT_NEEDED: [&str; 13] = [
     "sensible-utils",
 ];
 
+/// See [`Recipe::not_needed`]: what pgbouncer's scripts need.
+const PGBOUNCER_NOT_NEEDED: [&str; 29] = [
+    "adduser",
+    "base-passwd",
+    "debconf",
+    "debianutils",
+    "init-system-helpers",
+    "libblkid",
+    "libbsd",
+    "libbz2",
+    "libc-gconv-modules-extra",
+    "libdb",
+    "libgdbm",
+    "libjson-perl",
+    "libmount",
+    "libncursesw",
+    "libpam-modules",
+    "libperl",
+    "libproc2",
+    "libsemanage",
+    "libtext-",
+    "login",
+    "netbase",
+    "openssl",
+    "passwd",
+    "perl",
+    "postgresql",
+    "procps",
+    "ssl-cert",
+    "systemd",
+    "ucf",
+];
+
 /// The pgjdbc driver in its package.
 const PGJDBC: &str = "usr/share/java/postgresql.jar";
 
@@ -61,18 +94,46 @@ pub async fn psql() -> Result<PathBuf, Error> {
     let tree = Tree::from_cache(&recipe, |gather| {
         let path = gather.root.join(&program);
         fs::rename(&path, path.with_extension("bin")).map_err(Error::io("rename", &path))?;
-        gather.write(&program, &script(gather.architecture))?;
+        gather.write(&program, &script(gather.architecture, "usr/lib/postgresql/*"))?;
         set_mode(&path, 0o755)
     });
     Ok(tree.await?.root().join(program))
 }
 
-/// Returns the script in place of a program: it finds the tree by its own path.
-fn script(architecture: &Architecture) -> String {
+/// Returns the path of `pgbouncer`, and downloads it into the cache first if missing.
+///
+/// # Errors
+/// Returns [`Error::MissingTools`] without apt, and [`Error::Command`] with its message if it can't fetch.
+pub async fn pgbouncer() -> Result<PathBuf, Error> {
+    let program = "usr/sbin/pgbouncer";
+    let recipe = Recipe {
+        name: "pgbouncer".into(),
+        version: "1",
+        product: "pgbouncer",
+        suite: VERSION.suite(),
+        server: "pgbouncer".into(),
+        packages: &["dash"],
+        not_needed: &PGBOUNCER_NOT_NEEDED,
+        programs: vec![program.into()],
+        hint: HINT,
+        shared: false,
+    };
+    let tree = Tree::from_cache(&recipe, |gather| {
+        let path = gather.root.join(program);
+        fs::rename(&path, path.with_extension("bin")).map_err(Error::io("rename", &path))?;
+        gather.write(program, &script(gather.architecture, program))?;
+        set_mode(&path, 0o755)
+    });
+    Ok(tree.await?.root().join(program))
+}
+
+/// Returns the script in place of a program: it finds the tree by its own path, which ends with `below`, a pattern of the
+/// shell.
+fn script(architecture: &Architecture, below: &str) -> String {
     let Architecture { loader, triplet, .. } = architecture;
     format!(
         r#"#!/bin/sh
-root=${{0%/usr/lib/postgresql/*}}
+root=${{0%/{below}}}
 exec "$root/{loader}" --argv0 "$0" --library-path "$root/usr/lib/{triplet}" "$0.bin" "$@"
 "#
     )

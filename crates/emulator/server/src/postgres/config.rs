@@ -63,7 +63,8 @@ ssl_key_file = {}
 shared_preload_libraries = {}
 rds_iam.control = {}
 password_encryption = scram-sha-256
-max_connections = 500
+# A benchmark opens a thousand.
+max_connections = 1200
 log_connections = on
 log_destination = stderr
 lc_messages = 'C'

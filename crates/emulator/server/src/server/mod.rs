@@ -208,6 +208,12 @@ impl<E: Kind> Server<E> {
         Credentials::new(id, secret, session_token.clone(), None, "rds-iam-emulator")
     }
 
+    /// Returns the access key of [`Server::credentials`].
+    #[must_use]
+    pub fn key(&self) -> &AccessKey {
+        &self.key
+    }
+
     /// Writes [`Server::credentials`] to `path` as an AWS shared credentials file that only its owner may
     /// read, for child processes (`AWS_SHARED_CREDENTIALS_FILE`), so that no environment holds a secret.
     ///
