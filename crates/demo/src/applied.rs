@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_proxy::{Proxy, Settings};
 use rds_iam_emulator_server::Server;
 use rds_iam_infra::Outputs;
 use tracing::info;
@@ -16,8 +17,7 @@ use crate::program;
 /// The program that reads outputs and writes parameters.
 pub(crate) const INFRA: &str = "rds-iam";
 
-/// Runs `deploy` to apply the stack, and starts the database that its outputs describe. The server emulates
-/// both the instance and the proxy before it: it accepts tokens for either endpoint.
+/// Runs `deploy` to apply the stack, and starts the database that its outputs describe, with the proxy before it.
 pub(crate) async fn apply<E: Engine>(options: &Options<'_>, deploy: &Path) -> anyhow::Result<Deployed<E>> {
     let aws = AwsApi::start().await?;
     let folder = tempfile::tempdir()?;
@@ -58,12 +58,14 @@ pub(crate) async fn apply<E: Engine>(options: &Options<'_>, deploy: &Path) -> an
         .runtime(options.runtime)
         .database(DATABASE)
         .endpoint(outputs.database.endpoint.clone())
-        .also_endpoint(proxy.endpoint.clone())
         .region(outputs.deployment.region.clone())
         .resource_id(outputs.database.resource_id.as_str())
         .master(master.context("the secret that the outputs name")?)
         .start()
         .await?;
+    let mut settings = Settings::before(&server)?;
+    settings.endpoint = proxy.endpoint.clone();
+    let proxy = Proxy::start(settings).await?;
     let parameters = app.parameter_path.to_string();
-    Ok(Deployed { server, aws, conf: outputs.rds_conf(), parameters })
+    Ok(Deployed { server, proxy, aws, conf: outputs.rds_conf(), parameters })
 }

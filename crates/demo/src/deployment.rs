@@ -4,8 +4,10 @@
 use std::path::Path;
 
 use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_proxy::{Proxy, Settings};
 use rds_iam_emulator_server::{Runtime, Server};
 use rds_iam_infra::RdsConf;
+use rds_iam_token::Region;
 use tracing::info;
 
 use crate::engine::Engine;
@@ -32,6 +34,8 @@ pub(crate) struct Options<'a> {
 /// The servers, with their programs' settings.
 pub(crate) struct Deployed<E: Engine> {
     pub(crate) server: Server<E>,
+    /// The proxy before the server, which the app connects to.
+    pub(crate) proxy: Proxy,
     pub(crate) aws: AwsApi,
     pub(crate) conf: RdsConf,
     pub(crate) parameters: String,
@@ -43,23 +47,14 @@ pub(crate) async fn put_by_hand<E: Engine>(runtime: Runtime) -> anyhow::Result<D
         async { Server::<E>::builder().runtime(runtime).database(DATABASE).start().await },
         async { AwsApi::start().await },
     )?;
+    let proxy = Proxy::start(Settings::before(&server)?).await?;
     info!("what Terraform would leave: the master's secret, the parameters and rds.conf");
     let master = server.master();
     let secret = serde_json::json!({ "username": master.username(), "password": master.password() });
     aws.put_secret(MASTER_SECRET, &secret.to_string()).await?;
-    let endpoint = server.endpoint();
-    for (name, value) in [
-        ("engine", E::ENGINE.to_string()),
-        ("endpoint", endpoint.host().to_string()),
-        ("port", endpoint.port().to_string()),
-        ("dbname", DATABASE.into()),
-        ("username", APP_USER.into()),
-        ("region", server.region().to_string()),
-    ] {
-        aws.put_parameter(&format!("{PARAMETERS}/{name}"), &value).await?;
-    }
+    put_parameters(&aws, PARAMETERS, E::ENGINE, APP_USER, &proxy, server.region()).await?;
     let mut conf = RdsConf::new(
-        endpoint.clone(),
+        server.endpoint().clone(),
         server.region().clone(),
         MASTER_SECRET.parse()?,
         DATABASE.parse()?,
@@ -68,5 +63,28 @@ pub(crate) async fn put_by_hand<E: Engine>(runtime: Runtime) -> anyhow::Result<D
     conf.engine = E::ENGINE;
     conf.resource_id = Some(server.resource_id().parse()?);
     conf.account_id = Some("123456789012".parse()?);
-    Ok(Deployed { server, aws, conf, parameters: PARAMETERS.into() })
+    Ok(Deployed { server, proxy, aws, conf, parameters: PARAMETERS.into() })
+}
+
+/// Creates the app's parameters under `path`: it connects to `proxy` as `user`.
+pub(crate) async fn put_parameters(
+    aws: &AwsApi,
+    path: &str,
+    engine: rds_iam_infra::Engine,
+    user: &str,
+    proxy: &Proxy,
+    region: &Region,
+) -> anyhow::Result<()> {
+    let endpoint = proxy.endpoint();
+    for (name, value) in [
+        ("engine", engine.to_string()),
+        ("endpoint", endpoint.host().to_string()),
+        ("port", endpoint.port().to_string()),
+        ("dbname", DATABASE.into()),
+        ("username", user.into()),
+        ("region", region.to_string()),
+    ] {
+        aws.put_parameter(&format!("{path}/{name}"), &value).await?;
+    }
+    Ok(())
 }

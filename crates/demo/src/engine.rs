@@ -5,7 +5,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// An engine of the demo.
-pub(crate) trait Engine: Kind + rds_iam_sqlx::Engine {
+pub(crate) trait Engine: Kind + rds_iam_sqlx::Engine + rds_iam_emulator_proxy::Engine {
     /// The engine of the deployment.
     const ENGINE: rds_iam_infra::Engine;
 

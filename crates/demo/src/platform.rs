@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use rds_iam_emulator_account::AwsApi;
+use rds_iam_emulator_proxy::Proxy;
 use rds_iam_emulator_server::Server;
 use rds_iam_infra::RdsConf;
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ use tracing::info;
 
 use crate::app::App;
 use crate::applied;
-use crate::deployment::{Deployed, Options, put_by_hand};
+use crate::deployment::{Deployed, Options, put_by_hand, put_parameters};
 use crate::engine::Engine;
 use crate::program::{self, Ended, Environment};
 
@@ -27,9 +28,14 @@ pub(crate) struct Platform<E: Engine> {
     // The fields are dropped, and thereby ended, in this order.
     pub(crate) app: App,
     pub(crate) bootstrap: Bootstrap,
+    pub(crate) proxy: Proxy,
     pub(crate) server: Server<E>,
     aws: AwsApi,
     folder: TempDir,
+    /// The folder of the programs.
+    programs: PathBuf,
+    /// The environment of all programs.
+    environment: Environment,
     /// The seconds until the platform served, for the table.
     pub(crate) seconds_to_start: f64,
 }
@@ -53,7 +59,7 @@ impl<E: Engine> Platform<E> {
             None => put_by_hand::<E>(options.runtime).await?,
             Some(deploy) => applied::apply::<E>(options, deploy).await?,
         };
-        let Deployed { server, aws, conf, parameters } = deployed;
+        let Deployed { server, proxy, aws, conf, parameters } = deployed;
 
         // Inside the server's folder, which is removed even if this process is killed.
         let ca = server.ca_path();
@@ -80,20 +86,21 @@ impl<E: Engine> Platform<E> {
         println!("{}", bootstrap.run(&[]).await?.trim_end());
 
         info!("starting the app, which reads its settings from Parameter Store");
-        let settings = [
-            ("RDS_IAM_SSM_PREFIX", parameters.as_str()),
-            ("RDS_IAM_DIAL", &server.dial().to_string()),
-            ("RDS_IAM_CA_BUNDLE", &server.ca_path().display().to_string()),
-            ("RDS_IAM_BIND", "127.0.0.1"),
-            ("PORT", &free_or("3000").await),
-            ("RDS_IAM_MANAGEMENT_PORT", &free_or("3001").await),
-            ("RDS_IAM_LOG", "json"),
-        ];
-        // The region is in Parameter Store too, but the SDK must know the region of the store itself.
+        let programs = programs.to_owned();
         let (program, log) = (programs.join(APP), folder.path().join("app.log"));
-        let app = App::start(&program, &with(&environment, settings), &log).await?;
+        let ports = (free_or("3000").await, free_or("3001").await);
+        let settings = app_settings(&environment, &parameters, &proxy, ports);
+        let app = App::start(&program, &settings, &log).await?;
         let seconds_to_start = started.elapsed().as_secs_f64();
-        Ok(Self { app, bootstrap, server, aws, folder, seconds_to_start })
+        Ok(Self { app, bootstrap, proxy, server, aws, folder, programs, environment, seconds_to_start })
+    }
+
+    /// Starts another app, which reads its settings from the path `parameters`: it connects to `proxy` as `user`.
+    pub(crate) async fn start_app(&self, parameters: &str, user: &str, proxy: &Proxy) -> anyhow::Result<App> {
+        put_parameters(&self.aws, parameters, E::ENGINE, user, proxy, self.server.region()).await?;
+        let (program, log) = (self.programs.join(APP), self.folder.path().join(format!("{user}.log")));
+        let settings = app_settings(&self.environment, parameters, proxy, ("0".into(), "0".into()));
+        App::start(&program, &settings, &log).await
     }
 
     /// Returns the path of `rds.conf`, to be searched for secrets.
@@ -108,9 +115,9 @@ impl<E: Engine> Platform<E> {
 
     /// Ends everything in order.
     pub(crate) async fn end(self) {
-        let Self { app, server, aws, folder, .. } = self;
+        let Self { app, proxy, server, aws, folder, .. } = self;
         app.end().await;
-        drop((server, aws, folder));
+        drop((proxy, server, aws, folder));
     }
 }
 
@@ -138,6 +145,26 @@ fn on_this_machine<E: Engine>(mut conf: RdsConf, server: &Server<E>) -> anyhow::
     conf.dial = Some(server.dial().clone());
     conf.ca_bundle = Some(server.ca_path().display().to_string().parse()?);
     Ok(conf)
+}
+
+/// Returns the environment of an app that connects to `proxy`, with its public and its management port.
+fn app_settings(
+    environment: &Environment,
+    parameters: &str,
+    proxy: &Proxy,
+    (port, management): (String, String),
+) -> Environment {
+    let settings = [
+        ("RDS_IAM_SSM_PREFIX", parameters),
+        ("RDS_IAM_DIAL", &proxy.dial().to_string()),
+        ("RDS_IAM_CA_BUNDLE", &proxy.ca_path().display().to_string()),
+        ("RDS_IAM_BIND", "127.0.0.1"),
+        ("PORT", &port),
+        ("RDS_IAM_MANAGEMENT_PORT", &management),
+        ("RDS_IAM_LOG", "json"),
+    ];
+    // The region is in Parameter Store too, but the SDK must know the region of the store itself.
+    with(environment, settings)
 }
 
 fn with<'a>(environment: &Environment, more: impl IntoIterator<Item = (&'a str, &'a str)>) -> Environment {

@@ -31,7 +31,7 @@ struct Claim {
 impl Table {
     pub(crate) fn new<E: Engine>(platform: &Platform<E>) -> Self {
         Self {
-            server: platform.server.describe().into(),
+            server: format!("{}, behind an emulated RDS Proxy", platform.server.describe()),
             engine: platform.server.runtime().to_string(),
             page: platform.app.url.clone(),
             seconds_to_start: platform.seconds_to_start,

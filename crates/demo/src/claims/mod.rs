@@ -2,6 +2,7 @@
 //! or logs, refused logins, recovery) and adds the measurement to the table.
 
 mod postgres;
+mod proxy;
 
 use std::time::Duration;
 
@@ -40,7 +41,10 @@ pub(crate) trait Claims: Engine {
 }
 
 impl Claims for sqlx::MySql {
-    async fn prove_own(_: &Platform<Self>, _: &mut Table) {}
+    async fn prove_own(platform: &Platform<Self>, table: &mut Table) {
+        let claim = "standard IAM: the app logs in to RDS Proxy by token, and that by a secret";
+        table.add(claim, proxy::by_secret(platform).await);
+    }
 }
 
 impl Claims for sqlx::Postgres {
@@ -53,6 +57,7 @@ impl Claims for sqlx::Postgres {
 pub(crate) async fn prove<E: Claims>(platform: &mut Platform<E>, table: &mut Table) {
     info!("proving the claims");
     table.add("the app logs in by IAM token, over verified TLS", login(platform).await);
+    table.add("its path is RDS Proxy, which logs in by a token of its own", proxy::path(platform).await);
     table.add("a server with another authority's certificate gets no token", stranger(platform).await);
     table.add("a row is written and read back", row(platform).await);
     table.add("no password or token in the app's settings, files or log", no_secret(platform).await);
@@ -71,6 +76,7 @@ pub(crate) async fn prove<E: Claims>(platform: &mut Platform<E>, table: &mut Tab
     ] {
         table.add(claim, attempt(&platform.server, wrong).await);
     }
+    table.add("refused by the proxy: an expired token", proxy::refused(platform).await);
     E::prove_own(platform, table).await;
     table.add("every connection killed, the first token expired: it serves again", recovery(platform).await);
 }
@@ -172,10 +178,11 @@ async fn bootstrap<E: Engine>(platform: &Platform<E>) -> anyhow::Result<String> 
     Ok("no drift found, nothing done, users verified".into())
 }
 
-/// Moves the server's clock to just after the end of the app's first token and kills every connection.
+/// Moves the proxy's clock to just after the end of the app's first token and kills every connection to the database, which
+/// ends the app's sessions.
 ///
 /// The app does not notice: by its clock the token is valid for another 14 minutes, and the token that it
-/// signs instead really is valid on the server's clock, for the few seconds that it needs.
+/// signs instead really is valid on the proxy's clock, for the few seconds that it needs.
 async fn recovery<E: Engine>(platform: &mut Platform<E>) -> anyhow::Result<String> {
     info!("waiting until the app's first token is {FIRST_TOKEN_AGE} s old");
     let age = loop {
@@ -187,22 +194,22 @@ async fn recovery<E: Engine>(platform: &mut Platform<E>) -> anyhow::Result<Strin
         tokio::time::sleep(POLL).await;
     };
     let pid = platform.app.pid();
-    let before = platform.server.logins()?.len();
-    platform.server.set_clock(i64::try_from(LIFETIME.as_secs() - age + PAST_EXPIRY)?)?;
+    let before = platform.proxy.logins()?.len();
+    platform.proxy.set_clock(i64::try_from(LIFETIME.as_secs() - age + PAST_EXPIRY)?)?;
     let killed = platform.server.cut_connections().await?;
     let served = tokio::time::timeout(RECOVERY, serves_with_another_token(platform, before)).await;
     // Later tokens are signed by the real time.
-    platform.server.set_clock(0)?;
+    platform.proxy.set_clock(0)?;
     let identity = served.context("it did not serve again within 10 s")??;
 
     ensure!(platform.app.pid() == pid && pid.is_some(), "the app is not the same process any more");
-    let logins = platform.server.logins()?.split_off(before);
+    let logins = platform.proxy.logins()?.split_off(before);
     let expired = logins.iter().find(|l| l.user == APP_USER && l.code() == Some(RefusalCode::ExpiredToken));
     let reason =
         expired.and_then(LoginEvent::reason).context("the first token was not refused as expired")?;
     ensure!(killed > 0, "no connection was there to be killed");
     Ok(format!(
-        "{killed} killed; the server: {reason}; then a new token, {} s old, was let in",
+        "{killed} killed; the proxy: {reason}; then a new token, {} s old, was let in",
         identity["token"]["age_seconds"]
     ))
 }
@@ -213,7 +220,7 @@ async fn serves_with_another_token<E: Engine>(
 ) -> anyhow::Result<serde_json::Value> {
     loop {
         let identity = platform.app.identity().await;
-        let logins = platform.server.logins()?.split_off(before);
+        let logins = platform.proxy.logins()?.split_off(before);
         let let_in = logins.iter().any(|l| l.user == APP_USER && l.accepted());
         match identity {
             Ok(identity) if let_in => {

@@ -18,15 +18,17 @@ PROXY_PORTS = {"MYSQL": 3306, "POSTGRESQL": 5432, "SQLSERVER": 1433}
 
 
 def proxies_of(backend, kind, identifier):
-    """The addresses of the proxies before a database."""
-    addresses = []
+    """The endpoints of the proxies before a database. By their secrets, a proxy logs in to it; without any, by IAM."""
+    endpoints = []
     for proxy in list(backend.db_proxies.values()):
         targets = [target for group in proxy.proxy_target_groups.values() for target in group.targets]
         if any((target.type, target.rds_resource_id.lower()) == (kind, identifier) for target in targets):
             port = PROXY_PORTS[proxy.engine_family]
             hosts = [proxy.endpoint, *(it.endpoint for it in rds_endpoints.endpoints_of_proxy(proxy))]
-            addresses += [f"{host}:{port}" for host in hosts]
-    return addresses
+            by_iam = proxy.default_auth_scheme == "IAM_AUTH"
+            secrets = [] if by_iam else [auth["SecretArn"] for auth in proxy.auth or [] if "SecretArn" in auth]
+            endpoints += [{"endpoint": f"{host}:{port}", "secrets": secrets} for host in hosts]
+    return endpoints
 
 
 def instance(backend, of):

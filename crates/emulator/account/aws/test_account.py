@@ -253,7 +253,7 @@ class Snapshots(Playing):
                 "endpoint": f"{made['Endpoint']['Address']}:3306",
                 "endpoints": [],
                 "instances": [],
-                "proxies": [f"{proxy}:3306"],
+                "proxies": [{"endpoint": f"{proxy}:3306", "secrets": []}],
                 "resource_id": made["DbiResourceId"],
                 "master_secret_arn": made["MasterUserSecret"]["SecretArn"],
                 "name": "shop",
@@ -308,7 +308,8 @@ class Snapshots(Playing):
         custom, members = ["reports.cluster-custom-", "any.cluster-custom-"], ["one.", "two."]
         expected["instances"] = ["one", "two"]
         expected["endpoints"] = hosts("orders.cluster-ro-", *custom, *members)
-        expected["proxies"] = hosts("of-it.proxy-", "of-it-reader.endpoint.proxy-")
+        proxies = hosts("of-it.proxy-", "of-it-reader.endpoint.proxy-")
+        expected["proxies"] = [{"endpoint": endpoint, "secrets": []} for endpoint in proxies]
         self.assertEqual(found, expected)
 
     def test_a_proxy_has_the_port_of_its_engine(self):
@@ -330,8 +331,28 @@ class Snapshots(Playing):
             client.register_db_proxy_targets(DBProxyName=name, **{target: [name]})
         client.create_db_proxy_endpoint(DBProxyName="postgres", DBProxyEndpointName="more", VpcSubnetIds=subnets)
         ports = lambda addresses: [address.rsplit(":")[-1] for address in addresses]
-        found = {it["identifier"]: (ports([it["endpoint"]]), ports(it["proxies"])) for it in self.snapshot()["databases"]}
+        endpoints = lambda proxies: [proxy["endpoint"] for proxy in proxies]
+        found = {
+            it["identifier"]: (ports([it["endpoint"]]), ports(endpoints(it["proxies"])))
+            for it in self.snapshot()["databases"]
+        }
         self.assertEqual(found, {"mysql": (["3307"], ["3306"]), "postgres": (["5433"], ["5432", "5432"])})
+
+    def test_a_proxy_has_secrets_until_it_logs_in_by_iam(self):
+        client = boto3.client("rds")
+        subnets = [subnet["SubnetId"] for subnet in boto3.client("ec2").describe_subnets()["Subnets"][:2]]
+        client.create_db_instance(
+            DBInstanceIdentifier="db", MasterUsername="dbadmin", ManageMasterUserPassword=True, **test_moto_patches.MYSQL
+        )
+        client.create_db_proxy(
+            DBProxyName="proxy", EngineFamily="MYSQL", RoleArn=test_moto_patches.ROLE, VpcSubnetIds=subnets,
+            Auth=[test_moto_patches.AUTH],
+        )
+        client.register_db_proxy_targets(DBProxyName="proxy", DBInstanceIdentifiers=["db"])
+        secrets = lambda: [proxy["secrets"] for proxy in self.snapshot()["databases"][0]["proxies"]]
+        self.assertEqual(secrets(), [[test_moto_patches.AUTH["SecretArn"]]])
+        client.modify_db_proxy(DBProxyName="proxy", DefaultAuthScheme="IAM_AUTH")
+        self.assertEqual(secrets(), [[]])
 
     def test_a_request_may_change_endpoints_while_a_snapshot_is_taken(self):
         changing, changed = {}, []

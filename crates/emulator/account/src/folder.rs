@@ -11,6 +11,8 @@
 //! │   └── <identifier>.pem  the authority that signed its certificate
 //! ├── docker                a folder for DOCKER_CONFIG: the registry lets its owner in
 //! ├── machines/<group>/<id> what a machine of a group has (see `machine`)
+//! ├── proxies
+//! │   └── <host>.json       where the proxy of that endpoint is
 //! ├── registry              the images
 //! ├── shims                 the shims for programs of a machine
 //! └── *.log                 what stays
@@ -28,7 +30,8 @@ const ACCOUNT: &str = "account.json";
 const LOCK: &str = "account.lock";
 
 /// The contents that belong to one run only.
-const OF_A_RUN: [&str; 7] = [ACCOUNT, "credentials", "databases", "docker", "machines", "registry", "shims"];
+const OF_A_RUN: [&str; 8] =
+    [ACCOUNT, "credentials", "databases", "docker", "machines", "proxies", "registry", "shims"];
 
 /// The locked folder. Dropping it removes all but the logs.
 pub(crate) struct Folder {
@@ -70,7 +73,7 @@ impl Folder {
         fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(Error::io("close", &path))?;
         let folder = Self { path, lock };
         folder.clear()?;
-        for name in ["databases", "machines", "registry", "shims"] {
+        for name in ["databases", "machines", "proxies", "registry", "shims"] {
             folder.make(name)?;
         }
         Ok(folder)

@@ -37,8 +37,8 @@ pub(crate) struct Database {
     pub(crate) endpoints: Vec<String>,
     /// The identifiers of a cluster's instances.
     pub(crate) instances: Vec<String>,
-    /// The endpoints of the proxies before it, as `host:port`.
-    pub(crate) proxies: Vec<String>,
+    /// The endpoints of the proxies before it.
+    pub(crate) proxies: Vec<Proxy>,
     pub(crate) resource_id: String,
     pub(crate) master_secret_arn: Option<String>,
     /// The database to create at the start.
@@ -51,10 +51,19 @@ impl Database {
         self.status == "available" && (self.kind == Kind::Instance || !self.instances.is_empty())
     }
 
-    /// Returns all endpoints, those of proxies included.
+    /// Returns all endpoints, without those of proxies.
     pub(crate) fn all_endpoints(&self) -> impl Iterator<Item = &String> {
-        iter::once(&self.endpoint).chain(&self.endpoints).chain(&self.proxies)
+        iter::once(&self.endpoint).chain(&self.endpoints)
     }
+}
+
+/// An endpoint of a proxy.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Proxy {
+    /// The address, `host:port`.
+    pub(crate) endpoint: String,
+    /// The ARNs of the secrets that it logs in with; none if it does so by IAM.
+    pub(crate) secrets: Vec<String>,
 }
 
 /// The kind of a database.
@@ -200,7 +209,7 @@ mod tests {
             endpoint: "orders.cluster-aaaaaaaaaa.us-east-1.rds.amazonaws.com:5432".into(),
             endpoints: vec!["orders.cluster-ro-aaaaaaaaaa.us-east-1.rds.amazonaws.com:5432".into()],
             instances: instances.iter().map(|&name| name.into()).collect(),
-            proxies: vec!["orders.proxy-aaaaaaaaaa.us-east-1.rds.amazonaws.com:5432".into()],
+            proxies: Vec::new(),
             resource_id: "cluster-A".into(),
             master_secret_arn: None,
             name: None,
@@ -212,9 +221,6 @@ mod tests {
         assert!(!database(Kind::Instance, "stopped", &[]).accepts_logins());
         let cluster = database(Kind::Cluster, "available", &["one"]);
         let hosts: Vec<_> = cluster.all_endpoints().map(|endpoint| endpoint.split('.').nth(1)).collect();
-        assert_eq!(
-            hosts,
-            [Some("cluster-aaaaaaaaaa"), Some("cluster-ro-aaaaaaaaaa"), Some("proxy-aaaaaaaaaa")]
-        );
+        assert_eq!(hosts, [Some("cluster-aaaaaaaaaa"), Some("cluster-ro-aaaaaaaaaa")]);
     }
 }

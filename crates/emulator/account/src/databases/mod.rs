@@ -1,7 +1,8 @@
 //! The databases of an account: a server for each instance and each cluster of the AWS API, of its engine, which also
-//! accepts tokens for the cluster's other endpoints and for those of its proxies. Finds a database by host name.
+//! accepts tokens for the cluster's other endpoints, and the proxies before it. Finds either by host name.
 
 mod names;
+mod proxies;
 mod running;
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
+use self::proxies::Proxies;
 use self::running::{Engine, Running, start};
 use crate::aws::AwsApi;
 use crate::folder::Folder;
@@ -37,6 +39,10 @@ struct Database {
     identifier: Name,
     /// The endpoints that it has now, as `host:port`.
     endpoints: HashSet<String>,
+    /// The hosts of the proxies before it, from their creation on.
+    proxy_hosts: HashSet<String>,
+    // Dropped, and thereby ended, before the server.
+    proxies: Proxies,
     server: Server,
 }
 
@@ -49,7 +55,7 @@ enum Server {
 
 /// The result of a search by endpoint.
 pub(crate) enum Found {
-    /// The address, and the file with the authority that signed the certificate.
+    /// The address, and the file with the authority that signed the certificate: the server's, or the proxy's.
     Ready { dial: String, ca_file: PathBuf },
     /// The server is starting.
     Starting,
@@ -108,6 +114,8 @@ impl Databases {
                     let begun = Database {
                         identifier,
                         endpoints: database.all_endpoints().cloned().collect(),
+                        proxy_hosts: HashSet::new(),
+                        proxies: Proxies::default(),
                         server: Server::Starting(server),
                     };
                     self.servers.insert(database.resource_id.clone(), begun);
@@ -119,13 +127,21 @@ impl Databases {
                         error!("{}: {}", database.identifier, ErrorReport(&e));
                         begun.server = Server::Failed;
                     }
+                    begun.follow_proxies(database, &self.key, aws, folder).await;
                 }
             }
         }
     }
 
-    /// Returns the database of a host name: an instance's, a cluster's or a proxy's.
+    /// Returns the server of a host name: an instance's or a cluster's, or the proxy.
     pub(crate) fn find_by_host(&self, host: &str, folder: &Folder) -> Found {
+        if let Some(database) = self.servers.values().find(|database| database.proxy_hosts.contains(host)) {
+            return match (database.proxies.find_by_host(host), &database.server) {
+                (Some(proxy), _) => Found::Ready { dial: proxy.dial().to_string(), ca_file: proxy.ca_path() },
+                (None, Server::Starting(_)) => Found::Starting,
+                (None, Server::Running(_) | Server::Failed) => Found::None,
+            };
+        }
         let of_host = |endpoint: &String| endpoint.rsplit_once(':').is_some_and(|(name, _)| name == host);
         let found = self.servers.values().find(|database| database.endpoints.iter().any(of_host));
         match found.map(|database| (&database.server, database)) {
@@ -140,7 +156,26 @@ impl Databases {
 }
 
 impl Database {
-    /// Writes the server's address once it runs, accepts new endpoints of the cluster and of proxies, and forgets those that
+    /// Starts, ends and replaces the proxies before the server, once that runs.
+    async fn follow_proxies(
+        &mut self,
+        database: &snapshot::Database,
+        key: &AccessKey,
+        aws: &AwsApi,
+        folder: &Folder,
+    ) {
+        if let Server::Running(running) = &self.server {
+            match database.region.parse() {
+                Ok(region) => {
+                    let aws = aws.in_region(region);
+                    self.proxies.follow(&database.proxies, running, key, &aws, folder).await;
+                }
+                Err(e) => error!("{}: {e}", database.identifier),
+            }
+        }
+    }
+
+    /// Writes the server's address once it runs, accepts new endpoints of the cluster, and forgets those that
     /// were deleted, so that no machine finds the server by them any more.
     async fn follow(
         &mut self,
@@ -149,6 +184,8 @@ impl Database {
         credentials_file: &Path,
     ) -> Result<(), Error> {
         let before = std::mem::replace(&mut self.endpoints, database.all_endpoints().cloned().collect());
+        let hosts = database.proxies.iter().filter_map(|proxy| proxy.endpoint.rsplit_once(':'));
+        self.proxy_hosts = hosts.map(|(host, _)| host.to_owned()).collect();
         if let Server::Starting(starting) = &mut self.server {
             if !starting.is_finished() {
                 return Ok(());
@@ -175,6 +212,7 @@ impl Database {
     }
 
     fn withdraw(&self, folder: &Folder) {
+        self.proxies.withdraw(folder);
         for path in [about_file(folder, &self.identifier), ca_file(folder, &self.identifier)] {
             if let Err(e) = remove(&path) {
                 error!("{e}");
@@ -219,7 +257,7 @@ mod tests {
             endpoint: "orders.cluster-a:5432".into(),
             endpoints: vec!["orders.cluster-ro-a:5432".into(), "reports.cluster-custom-a:5432".into()],
             instances: vec!["one".into()],
-            proxies: vec!["orders.proxy-a:5432".into()],
+            proxies: vec![snapshot::Proxy { endpoint: "orders.proxy-a:5432".into(), secrets: Vec::new() }],
             resource_id: "cluster-A".into(),
             master_secret_arn: None,
             name: None,
@@ -227,6 +265,8 @@ mod tests {
         let starting = Database {
             identifier: Name::new("orders").unwrap(),
             endpoints: HashSet::new(),
+            proxy_hosts: HashSet::new(),
+            proxies: Proxies::default(),
             server: Server::Starting(tokio::spawn(std::future::pending())),
         };
         databases.servers.insert(orders.resource_id.clone(), starting);

@@ -55,6 +55,11 @@ impl Running {
         on_server!(self, server => server.ca_pem())
     }
 
+    /// Returns the settings of a proxy before it.
+    pub(super) fn proxy_settings(&self) -> Result<rds_iam_emulator_proxy::Settings, Error> {
+        on_server!(self, server => rds_iam_emulator_proxy::Settings::before(server))
+    }
+
     /// Accepts tokens that are signed for another endpoint too.
     pub(super) fn accept(&self, endpoint: &str) -> Result<(), Error> {
         let endpoint = endpoint.parse().map_err(Error::setting("a database's endpoint", endpoint))?;

@@ -40,18 +40,16 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     let file = outer.path().join("databases/orders-local.json");
     let about = until("the database", || Ok(std::fs::read_to_string(&file).ok())).await?;
     let about: Value = serde_json::from_str(&about)?;
-    let text = |name: &str| about[name].as_str().unwrap();
-    let dial: Endpoint = text("dial").parse()?;
-    let ca = std::fs::read_to_string(text("ca_file"))?;
-    let credentials = credentials(Path::new(text("credentials_file")))?;
+    let server = place(&about.to_string())?;
+    let credentials = credentials(Path::new(about["credentials_file"].as_str().unwrap()))?;
 
     // The master user is that of the managed secret.
-    let options = |user: &str, password: &str| {
+    let options = |at: &Place, user: &str, password: &str| {
         MySqlConnectOptions::new()
-            .host(&dial.host().to_string())
-            .port(dial.port())
+            .host(&at.dial.host().to_string())
+            .port(at.dial.port())
             .ssl_mode(MySqlSslMode::VerifyCa)
-            .ssl_ca_from_pem(ca.clone().into())
+            .ssl_ca_from_pem(at.ca.clone().into())
             .enable_cleartext_plugin(true)
             .username(user)
             .password(password)
@@ -59,7 +57,7 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     };
     let aws = AwsApi::connect(&account.aws.url, "us-east-1".parse()?, &account.credentials).await?;
     let master = aws.master_credentials(element(&made, "SecretArn")).await?;
-    let mut as_master = options(master.username(), master.password()).connect().await?;
+    let mut as_master = options(&server, master.username(), master.password()).connect().await?;
     for sql in
         ["CREATE USER app IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'", "GRANT SELECT ON shop.* TO app"]
     {
@@ -67,26 +65,27 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     }
     as_master.close().await?;
 
-    // Tokens are valid for it, and for a proxy that is created later.
-    let log_in = async |endpoint: &Endpoint| -> Result {
+    // A token is for the instance, or for a proxy that is created later.
+    let log_in = async |endpoint: &Endpoint, at: &Place| -> Result {
         let login = Login::new(endpoint.clone(), "us-east-1".parse()?, "app".parse()?);
         let token = sign(&login, &credentials, now())?;
-        Ok(options("app", token.expose()).connect().await?.close().await?)
+        Ok(options(at, "app", token.expose()).connect().await?.close().await?)
     };
-    log_in(&endpoint).await?;
-    let proxy: Endpoint =
-        format!("{}:3306", create_proxy(&account.aws, "MYSQL", "DBInstanceIdentifiers.member.1")?).parse()?;
-    let mut tries = 0;
-    while let Err(refused) = log_in(&proxy).await {
-        tries += 1;
-        assert!(tries < 100, "{refused}");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    log_in(&endpoint, &server).await?;
+    let host = create_proxy(&account.aws, "MYSQL", "DBInstanceIdentifiers.member.1")?;
+    let (proxy, file_of_proxy): (Endpoint, _) =
+        (format!("{host}:3306").parse()?, outer.path().join(format!("proxies/{host}.json")));
+    let at_proxy = place(&until("the proxy", || Ok(std::fs::read_to_string(&file_of_proxy).ok())).await?)?;
+    log_in(&proxy, &at_proxy).await?;
+    let refused = log_in(&proxy, &server).await.unwrap_err().to_string();
+    assert!(refused.contains("1045"), "{refused}");
 
     let delete = [("DBInstanceIdentifier", "orders-local"), ("SkipFinalSnapshot", "true")];
     account.aws.query("rds", RDS, "DeleteDBInstance", &delete)?;
-    let gone = || Ok((TcpStream::connect(dial.to_string()).is_err() && !file.exists()).then_some(()));
-    until("the database to be gone", gone).await
+    let is_gone =
+        |at: &Place, file: &Path| TcpStream::connect(at.dial.to_string()).is_err() && !file.exists();
+    let gone = || Ok((is_gone(&server, &file) && is_gone(&at_proxy, &file_of_proxy)).then_some(()));
+    until("the database and its proxy to be gone", gone).await
 }
 
 async fn a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted() -> Result {
@@ -96,17 +95,15 @@ async fn a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted() 
     let file = outer.path().join("databases/orders-local.json");
     let about = until("the database", || Ok(std::fs::read_to_string(&file).ok())).await?;
     let about: Value = serde_json::from_str(&about)?;
-    let text = |name: &str| about[name].as_str().unwrap();
-    let dial: Endpoint = text("dial").parse()?;
-    let ca = std::fs::read_to_string(text("ca_file"))?;
-    let credentials = credentials(Path::new(text("credentials_file")))?;
+    let server = place(&about.to_string())?;
+    let credentials = credentials(Path::new(about["credentials_file"].as_str().unwrap()))?;
 
-    let options = |user: &str, password: &str| {
+    let options = |at: &Place, user: &str, password: &str| {
         PgConnectOptions::new_without_pgpass()
-            .host(&dial.host().to_string())
-            .port(dial.port())
+            .host(&at.dial.host().to_string())
+            .port(at.dial.port())
             .ssl_mode(PgSslMode::VerifyCa)
-            .ssl_root_cert_from_pem(ca.clone().into())
+            .ssl_root_cert_from_pem(at.ca.clone().into())
             .username(user)
             .password(password)
             .database("shop")
@@ -114,7 +111,7 @@ async fn a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted() 
     let aws = AwsApi::connect(&account.aws.url, "us-east-1".parse()?, &account.credentials).await?;
     let master = aws.master_credentials(element(&made, "SecretArn")).await?;
     assert_eq!(master.username(), "dbadmin");
-    let mut as_master = options(master.username(), master.password()).connect().await?;
+    let mut as_master = options(&server, master.username(), master.password()).connect().await?;
     let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut as_master).await?;
     assert!(version.starts_with("15."), "{version}");
     for sql in ["CREATE USER app", "GRANT rds_iam TO app"] {
@@ -123,27 +120,30 @@ async fn a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted() 
     as_master.close().await?;
 
     let proxy = create_proxy(&account.aws, "POSTGRESQL", "DBClusterIdentifiers.member.1")?;
-    let log_in = async |host: &str, user: &str| -> Result {
+    let file_of_proxy = outer.path().join(format!("proxies/{proxy}.json"));
+    let at_proxy = place(&until("the proxy", || Ok(std::fs::read_to_string(&file_of_proxy).ok())).await?)?;
+    let log_in = async |host: &str, at: &Place, user: &str| -> Result {
         let login = Login::new(format!("{host}:5432").parse()?, "us-east-1".parse()?, user.parse()?);
         let token = sign(&login, &credentials, now())?;
-        Ok(options("app", token.expose()).connect().await?.close().await?)
+        Ok(options(at, "app", token.expose()).connect().await?.close().await?)
     };
-    for host in endpoints.iter().chain([&proxy]) {
+    let at_server = endpoints.iter().map(|host| (host, &server));
+    for (host, at) in at_server.chain([(&proxy, &at_proxy)]) {
         let mut tries = 0;
-        while let Err(refused) = log_in(host, "app").await {
+        while let Err(refused) = log_in(host, at, "app").await {
             tries += 1;
             assert!(tries < 100, "{host}: {refused}");
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     }
-    let refused = log_in(&endpoints[0], "other").await.unwrap_err().to_string();
+    let refused = log_in(&endpoints[0], &server, "other").await.unwrap_err().to_string();
     assert!(refused.contains("PAM authentication failed for user \"app\""), "{refused}");
 
     let delete = [("DBInstanceIdentifier", "orders-local-1"), ("SkipFinalSnapshot", "true")];
     account.aws.query("rds", RDS, "DeleteDBInstance", &delete)?;
     let delete = [("DBClusterIdentifier", "orders-local"), ("SkipFinalSnapshot", "true")];
     account.aws.query("rds", RDS, "DeleteDBCluster", &delete)?;
-    let gone = || Ok((TcpStream::connect(dial.to_string()).is_err() && !file.exists()).then_some(()));
+    let gone = || Ok((TcpStream::connect(server.dial.to_string()).is_err() && !file.exists()).then_some(()));
     until("the database to be gone", gone).await
 }
 
@@ -214,6 +214,19 @@ fn create_proxy(aws: &Aws, family: &str, target: &str) -> Result<String> {
     let register = [("DBProxyName", "orders-local"), (target, "orders-local")];
     aws.query("rds", RDS, "RegisterDBProxyTargets", &register)?;
     Ok(element(&made, "Endpoint").to_owned())
+}
+
+/// The address of a server or proxy, and the certificate of its authority.
+struct Place {
+    dial: Endpoint,
+    ca: String,
+}
+
+/// Reads a file about a database or proxy.
+fn place(about: &str) -> Result<Place> {
+    let about: Value = serde_json::from_str(about)?;
+    let text = |name: &str| about[name].as_str().ok_or(format!("no {name}"));
+    Ok(Place { dial: text("dial")?.parse()?, ca: std::fs::read_to_string(text("ca_file")?)? })
 }
 
 fn credentials(file: &Path) -> Result<Credentials> {
