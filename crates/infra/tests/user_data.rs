@@ -11,12 +11,13 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 const TEMPLATE: &str = include_str!("../../../terraform/modules/ec2/user_data.sh.tftpl");
+const GATEWAY: &str = include_str!("../../../terraform/modules/ec2/gateway.sh.tftpl");
 
 /// The programs that scripts call and tests must not run. The answer to a call is the exit code and the
 /// output of the first rule whose pattern matches.
 const PROGRAMS: [&str; 9] = ["aws", "cat", "chmod", "curl", "dnf", "install", "sleep", "systemctl", "docker"];
 
-/// Returns the user data as Terraform renders it.
+/// Returns the user data as Terraform renders it, without a gateway.
 fn user_data() -> String {
     let values = [
         ("app_port", "3000"),
@@ -30,7 +31,27 @@ fn user_data() -> String {
         ("registry", "123456789012.dkr.ecr.us-east-1.amazonaws.com"),
         ("repository_url", "123456789012.dkr.ecr.us-east-1.amazonaws.com/orders-dev"),
     ];
-    let rendered = values.iter().fold(TEMPLATE.replace("$${", "\0"), |text, (name, value)| {
+    rendered(TEMPLATE, &values)
+}
+
+/// Returns the part of the user data that a gateway adds, as Terraform renders it.
+fn gateway() -> String {
+    let values = [
+        ("admin_port", "9090"),
+        ("image", "123456789012.dkr.ecr.us-east-1.amazonaws.com/tools@sha256:0a"),
+        (
+            "listeners",
+            "'3306=mysql://app@orders/orders' '5432=postgres://app@pay/pay?region=us-east-1&dial=h:1'",
+        ),
+        ("log_group", "/orders-dev/app"),
+        ("region", "us-east-1"),
+        ("registry", "123456789012.dkr.ecr.us-east-1.amazonaws.com"),
+    ];
+    rendered(GATEWAY, &values)
+}
+
+fn rendered(template: &str, values: &[(&str, &str)]) -> String {
+    let rendered = values.iter().fold(template.replace("$${", "\0"), |text, (name, value)| {
         text.replace(&format!("${{{name}}}"), value)
     });
     assert!(!rendered.contains("${"), "a variable without a value in this test:\n{rendered}");
@@ -39,7 +60,10 @@ fn user_data() -> String {
 
 /// Returns the script that the user data writes to `/usr/local/sbin/<name>`.
 fn script(name: &str) -> String {
-    let user_data = user_data();
+    script_of(&user_data(), name)
+}
+
+fn script_of(user_data: &str, name: &str) -> String {
     let (_, rest) = user_data.split_once(&format!("cat > /usr/local/sbin/{name} <<'SCRIPT'\n")).unwrap();
     rest.split_once("\nSCRIPT\n").unwrap().0.to_owned()
 }
@@ -104,7 +128,9 @@ const NO_IMAGE: (&str, &str) = ("'aws ssm get-parameters'*", "echo 1");
 #[test]
 fn the_user_data_and_its_scripts_are_bash() {
     let scripts = ["app-start", "app-ready", "app-watch"].map(script);
-    for text in scripts.iter().chain([&user_data()]) {
+    let of_gateway = ["gateway-start", "gateway-wait"].map(|name| script_of(&gateway(), name));
+    let whole = [user_data(), gateway() + &user_data()];
+    for text in scripts.iter().chain(&of_gateway).chain(&whole) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("script");
         write(&file, text);
@@ -259,4 +285,32 @@ fn a_failed_installation_is_retried_and_then_everything_is_started() {
     for unit in ["app.service", "app-ready.service", "app-watch.service", "app-watch.timer"] {
         assert!(root.path().join("etc/systemd/system").join(unit).is_file(), "{unit}");
     }
+}
+
+#[test]
+fn the_gateway_gets_one_argument_for_each_listener() {
+    let machine = Machine::new(&[INSTANCE]);
+    assert!(machine.run(&script_of(&gateway(), "gateway-start"), &[]).status.success());
+    let calls = machine.calls();
+    let run = calls.iter().find(|call| call.starts_with("docker run")).unwrap();
+    assert!(run.contains(" --log-opt awslogs-stream=i-0a1b2c3d4e5f67890-gateway "), "{run}");
+    let arguments = " --admin 127.0.0.1:9090 --drain 30 3306=mysql://app@orders/orders \
+                     5432=postgres://app@pay/pay?region=us-east-1&dial=h:1";
+    assert!(run.ends_with(arguments), "{run}");
+}
+
+#[test]
+fn the_service_waits_for_the_gateway_until_it_has_started_or_ended() {
+    // systemd sets the variable.
+    let wait = |process: i32, rules: &[(&str, &str)]| {
+        let machine = Machine::new(rules);
+        let script = script_of(&gateway(), "gateway-wait");
+        let ran = machine.run(&format!("MAINPID={process}\n{script}"), &[]);
+        let polls = machine.calls().iter().filter(|call| call.starts_with("curl")).count();
+        (ran.status.success(), polls)
+    };
+    let this = i32::try_from(std::process::id()).unwrap();
+    assert_eq!(wait(this, &[("curl*", "(( count > 2 )) || exit 22")]), (true, 3));
+    // No process has this id: Linux gives out ids up to 4194304.
+    assert_eq!(wait(i32::MAX, &[NOT_READY]), (false, 1));
 }

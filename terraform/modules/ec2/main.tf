@@ -28,7 +28,17 @@ locals {
     heartbeat_timeout    = 600
   }
 
-  user_data = templatefile("${path.module}/user_data.sh.tftpl", {
+  # Empty without a gateway: then the user data is the service's alone, and instances are not replaced.
+  gateway_user_data = var.gateway == null ? "" : templatefile("${path.module}/gateway.sh.tftpl", {
+    admin_port = var.gateway.admin_port
+    image      = var.gateway.image
+    listeners  = join(" ", [for port, url in var.gateway.listeners : "'${port}=${url}'"])
+    log_group  = aws_cloudwatch_log_group.this.name
+    region     = data.aws_region.current.id
+    registry   = split("/", var.gateway.image)[0]
+  })
+
+  app_user_data = templatefile("${path.module}/user_data.sh.tftpl", {
     app_port        = var.app_port
     hook            = local.hook.name
     image_parameter = var.image_parameter
@@ -40,6 +50,8 @@ locals {
     registry        = split("/", var.repository_url)[0]
     repository_url  = var.repository_url
   })
+
+  user_data = "${local.gateway_user_data}${local.app_user_data}"
 }
 
 resource "aws_cloudwatch_log_group" "this" {

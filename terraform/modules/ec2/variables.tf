@@ -1,4 +1,4 @@
-# Inputs of the instances' module: network, image, settings, ports, instance type, and size of the group.
+# Inputs of the instances' module: network, image, settings, ports, gateway, instance type, and size of the group.
 
 variable "name" {
   description = "Name of the group, the launch template and the instances, and part of the log group's name."
@@ -108,6 +108,69 @@ variable "management_port" {
   validation {
     condition     = var.management_port != var.app_port
     error_message = "management_port must differ from app_port: its routes are not for the load balancer's clients."
+  }
+}
+
+variable "gateway" {
+  description = "Gateway beside the service: ports of 127.0.0.1 that are logged in to databases by IAM. Null for none."
+  type = object({
+    image      = string                 # `<ECR repository>@sha256:<digest>`
+    listeners  = map(string)            # connection strings without a password, by port
+    admin_port = optional(number, 9090) # port of 127.0.0.1 for /startup, /readiness and /metrics
+  })
+  default = null
+
+  validation {
+    condition = var.gateway == null ? true : can(regex(
+      "^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/[a-z0-9]+([._/-][a-z0-9]+)*@sha256:[0-9a-f]{64}$",
+      var.gateway.image
+    ))
+    error_message = "gateway.image must be <ECR repository>@sha256:<64 hex digits>, without scheme: a tag can move."
+  }
+
+  validation {
+    condition     = var.gateway == null ? true : length(var.gateway.listeners) > 0
+    error_message = "gateway.listeners must have at least one port with its connection string; for no gateway, set gateway = null."
+  }
+
+  validation {
+    condition = var.gateway == null ? true : alltrue([
+      for port in keys(var.gateway.listeners) :
+      can(regex("^[1-9][0-9]{3,4}$", port)) && try(tonumber(port) >= 1024 && tonumber(port) <= 65535, false)
+    ])
+    error_message = "The keys of gateway.listeners must be ports from 1024 to 65535: the gateway is not root."
+  }
+
+  validation {
+    condition = var.gateway == null ? true : alltrue([
+      for url in values(var.gateway.listeners) : !can(regex("^[^/]*://[^@]*:[^@]*@", url))
+    ])
+    error_message = "A connection string in gateway.listeners has a password. Remove it: a token takes its place."
+  }
+
+  # Within a script's single quotes, so without a quote, a space or a line break.
+  validation {
+    condition = var.gateway == null ? true : alltrue([
+      for url in values(var.gateway.listeners) : can(regex(
+        "^(mysql|postgres|postgresql)://([^@]*@)?[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?][^@]*)?$", url
+      )) && can(regex("^[A-Za-z0-9._~:/?@&=%+,-]+$", url))
+    ])
+    error_message = "gateway.listeners must have values like mysql://app@HOST/orders or postgres://app@HOST/orders; escape as in URLs."
+  }
+
+  validation {
+    condition = var.gateway == null ? true : (
+      var.gateway.admin_port >= 1024 && var.gateway.admin_port <= 65535
+      && floor(var.gateway.admin_port) == var.gateway.admin_port
+    )
+    error_message = "gateway.admin_port must be a port from 1024 to 65535: the gateway is not root."
+  }
+
+  validation {
+    condition = var.gateway == null ? true : length(distinct(concat(
+      keys(var.gateway.listeners), formatlist("%v", [var.gateway.admin_port, var.app_port, var.management_port])
+    ))) == length(var.gateway.listeners) + 3
+    error_message = "Ports of gateway.listeners, gateway.admin_port, app_port and management_port must differ: they share a network."
   }
 }
 

@@ -234,5 +234,6 @@ mod tests {
         "#;
         assert_eq!(find(script), []);
         assert_eq!(find(include_str!("../../../../terraform/modules/ec2/user_data.sh.tftpl")), []);
+        assert_eq!(find(include_str!("../../../../terraform/modules/ec2/gateway.sh.tftpl")), []);
     }
 }
