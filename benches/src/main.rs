@@ -1,4 +1,4 @@
-//! The benchmark program, run by `cargo xtask bench`: measures tokens, the app and bootstrap with servers of
+//! The benchmark program, run by `cargo xtask bench`: measures tokens, the app, the proxies and bootstrap with servers of
 //! MySQL and PostgreSQL, and the pipeline, most of them compared with an alternative or a goal.
 //!
 //! `README.md` beside this crate explains each figure.
@@ -9,6 +9,7 @@ mod machine;
 mod pipeline;
 mod pool;
 mod program;
+mod proxies;
 mod report;
 mod samples;
 mod service;
@@ -47,6 +48,8 @@ enum Section {
     Service,
     /// The pool as sqlx's executor, the first row of a program, and waiting tasks, against the alternatives
     Pool,
+    /// The auth proxy and the emulated RDS Proxy, against direct connections and other proxies
+    Proxies,
     /// The first and the second run for 1,000 users, on each engine
     Bootstrap,
     /// The stages of a pull request, against a shell script; a quarter of an hour
@@ -73,6 +76,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Section::Pool) {
         pool::measure(&runtime, &mut report)?;
+    }
+    if wanted(Section::Proxies) {
+        proxies::measure(&runtime, &mut report)?;
     }
     if wanted(Section::Bootstrap) {
         bootstrap::measure(&runtime, &mut report)?;

@@ -12,8 +12,8 @@ pub(crate) fn path(name: &str) -> anyhow::Result<PathBuf> {
     let program = program.with_file_name(name);
     ensure!(
         program.is_file(),
-        "there is no {}, which is what is measured: `cargo xtask bench` builds it, and so does \
-         `cargo build --release --package rds-iam-app --package rds-iam-bootstrap --package rds-iam-bench`",
+        "there is no {}, which is what is measured: `cargo xtask bench` builds it, and so does `cargo build --release \
+         --package rds-iam-app --package rds-iam-bootstrap --package rds-iam --package rds-iam-bench`",
         program.display()
     );
     Ok(program)

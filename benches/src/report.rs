@@ -16,6 +16,16 @@ const GOAL: &str = "goal";
 pub(crate) struct Report {
     machine: Machine,
     rows: Vec<Row>,
+    /// The figures that could not be measured here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_available: Vec<NotAvailable>,
+}
+
+/// A figure, or all of an alternative's, and the reason why it was not measured.
+#[derive(Debug, Serialize)]
+struct NotAvailable {
+    what: String,
+    reason: String,
 }
 
 /// One figure.
@@ -43,7 +53,7 @@ impl Report {
     pub(crate) fn begin() -> anyhow::Result<Self> {
         let machine = Machine::this()?;
         println!("{machine}");
-        Ok(Self { machine, rows: Vec::new() })
+        Ok(Self { machine, rows: Vec::new(), not_available: Vec::new() })
     }
 
     /// Prints a heading for the following rows.
@@ -54,6 +64,13 @@ impl Report {
     pub(crate) fn add(&mut self, row: Row) {
         println!("  {row}");
         self.rows.push(row);
+    }
+
+    /// Prints and records that something was not measured.
+    pub(crate) fn not_available(&mut self, what: impl Into<String>, reason: impl Into<String>) {
+        let (what, reason) = (what.into(), reason.into());
+        println!("  {what:<58} not available: {reason}");
+        self.not_available.push(NotAvailable { what, reason });
     }
 
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {

@@ -32,6 +32,26 @@ pub(crate) fn paired(
     Ok(Pair { ours: median(&mut of_ours), theirs: median(&mut of_theirs), ratio: median(&mut ratios) })
 }
 
+/// Measures each of `sides` once per round, in rotating order, `rounds` times after a round that is not counted. Returns
+/// the results of each side, by round.
+pub(crate) fn interleaved<T>(
+    rounds: usize,
+    sides: usize,
+    mut measure: impl FnMut(usize) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<Vec<T>>> {
+    let mut results: Vec<Vec<T>> = (0..sides).map(|_| Vec::with_capacity(rounds)).collect();
+    for round in 0..=rounds {
+        for turn in 0..sides {
+            let side = (round + turn) % sides;
+            let result = measure(side)?;
+            if round > 0 {
+                results[side].push(result);
+            }
+        }
+    }
+    Ok(results)
+}
+
 /// Returns the median; for an even number, the upper of the two middle samples.
 pub(crate) fn median(samples: &mut [f64]) -> f64 {
     samples.sort_by(f64::total_cmp);
@@ -48,5 +68,19 @@ mod tests {
         let pair = paired(3, || Ok(a.next().unwrap()), || Ok(b.next().unwrap())).unwrap();
         assert_eq!((pair.ours, pair.theirs, pair.ratio), (2.0, 4.0, 0.5));
         assert!(paired(1, || Ok(1.0), || anyhow::bail!("broken")).is_err());
+    }
+
+    #[test]
+    fn sides_take_turns_and_the_first_round_does_not_count() {
+        let mut calls = Vec::new();
+        let measure = |side| {
+            calls.push(side);
+            Ok(calls.len())
+        };
+        let results = interleaved(2, 3, measure).unwrap();
+        assert_eq!(calls, [0, 1, 2, 1, 2, 0, 2, 0, 1]);
+        assert_eq!(results, [[6, 8], [4, 9], [5, 7]]);
+        let broken = interleaved(1, 2, |_| -> anyhow::Result<()> { anyhow::bail!("broken") });
+        assert!(broken.is_err());
     }
 }
