@@ -11,7 +11,7 @@ use xshell::cmd;
 use crate::workspace::{SERVER_LIBRARY_PACKAGES, Workspace, plain, server_libraries};
 
 /// The measured packages and the benchmark's.
-const PACKAGES: [&str; 3] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam-bench"];
+const PACKAGES: [&str; 4] = ["rds-iam-app", "rds-iam-bootstrap", "rds-iam", "rds-iam-bench"];
 
 /// Builds and runs the benchmarks; `passthrough` is forwarded to the benchmark program unchanged.
 ///

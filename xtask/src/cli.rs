@@ -23,6 +23,7 @@ Examples:
   cargo xtask test --runtime process   all tests, without Docker
   cargo xtask test --only crates       the Rust crates alone, without Terraform or a registry
   cargo xtask test --only soak         the long runs: hours of tokens, faults and load on each engine
+  cargo xtask test --only clients      the same of clients: twelve drivers through gateway and RDS Proxy
   cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
   cargo xtask bench -- --help          the options of the benchmark program
 
@@ -33,6 +34,7 @@ Environment:
   RDS_IAM_IMAGE_BASES       pinned or local: official base images, or images built from Debian's packages
   RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub; a promotion requires its attestation of the image
   RDS_IAM_SOAK              rounds of the soak test [default: 1; 10 in test --only soak]
+  RDS_IAM_CLIENTS           restarts of a database under load [default: 2; 20 in test --only clients]
   RDS_IAM_PREBUILT          set if xtask and its programs were built elsewhere: builds nothing
   RDS_IAM_CONFIRM           the environment that may be destroyed, if no terminal can ask for its name
   RDS_IAM_OFFLINE           advisories: CI passes if they can't be fetched, with a warning

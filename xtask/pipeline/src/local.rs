@@ -99,6 +99,16 @@ impl Database {
     }
 }
 
+/// Returns the address of the proxy that emulates RDS Proxy at an endpoint's host; `None` if there is none.
+pub(crate) fn proxy_at(workspace: &Workspace, host: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Proxy {
+        dial: String,
+    }
+    let path = folder(workspace).join("proxies").join(format!("{host}.json"));
+    file::json::<Proxy>(&path, "the account writes it").ok().map(|proxy| proxy.dial)
+}
+
 /// Returns the command that runs the account.
 pub(crate) fn command(workspace: &Workspace) -> Cmd {
     let shell = workspace.shell();

@@ -93,7 +93,11 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
     let pipeline = |request: Request| run::run(&request, &workspace, console, runner);
     match task {
         Task::Test { runtime, only } => {
-            let tasks: &[_] = if only.is_some() { &[doctor::Task::Crates] } else { &[doctor::Task::Test] };
+            // Clients need Java and Node.js, which the crates alone do not.
+            let tasks: &[_] = match only {
+                Some(test::Only::Crates | test::Only::Soak) => &[doctor::Task::Crates],
+                Some(test::Only::Clients) | None => &[doctor::Task::Test],
+            };
             let Some(chosen) = ready(tasks, Engine::or_from_env(runtime)?) else {
                 return Ok(status(NOT_BEGUN));
             };
@@ -102,6 +106,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
                 None => test::steps(chosen.engine, &workspace, console, runner),
                 Some(test::Only::Crates) => test::crates_steps(chosen.engine, &workspace, console, runner),
                 Some(test::Only::Soak) => test::soak_steps(chosen.engine, &workspace, runner),
+                Some(test::Only::Clients) => test::clients_steps(chosen.engine, &workspace, runner),
             };
             let well = steps::run(console, steps);
             if only == Some(test::Only::Crates) {

@@ -1,5 +1,5 @@
 //! The steps of `cargo xtask test`: installs the tools, then runs lint, build, Terraform's checks, the tests and the demo
-//! on each engine; `--only crates` runs a part, `--only soak` the long runs.
+//! on each engine; `--only crates` runs a part, `--only soak` and `--only clients` the long runs.
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub(crate) enum Only {
     Crates,
     /// The long runs, ten times as long as among all tests: pools under load and faults, generated input
     Soak,
+    /// The same of clients: twelve drivers and the database's end under load, through gateway and RDS Proxy
+    Clients,
 }
 
 /// The test targets that need a registry, a container engine, Terraform, or Java and Node.js, and are left out of runs of
@@ -78,13 +80,30 @@ pub(crate) fn crates_steps(
     steps
 }
 
-/// The rounds of the soak test, and the cases of each property test: ten times the defaults.
-const SOAK: [(&str, &str); 2] = [("RDS_IAM_SOAK", "10"), ("PROPTEST_CASES", "2560")];
+/// The amounts of work of long runs: ten times the defaults of all tests.
+const AMOUNTS: [(&str, &str); 3] =
+    [("RDS_IAM_SOAK", "10"), ("RDS_IAM_CLIENTS", "20"), ("PROPTEST_CASES", "2560")];
 /// The modules of unit tests with property tests.
 const SOAK_MODULES: [&str; 3] = ["dsn::tests::", "config::tests::hostile::", "config::duration::"];
+/// The integration tests with clients of both engines, of the gateway, and of the emulated RDS Proxy.
+const CLIENT_TESTS: [&str; 4] = ["clients", "connect", "gateway", "proxy"];
 
 /// Returns the steps of `cargo xtask test --only soak`.
 pub(crate) fn soak_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
+    long_steps(soak_tests(workspace), engine, workspace, runner)
+}
+
+/// Returns the steps of `cargo xtask test --only clients`.
+pub(crate) fn clients_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
+    long_steps([("clients", clients_tests(workspace))], engine, workspace, runner)
+}
+
+fn long_steps<'a>(
+    runs: impl IntoIterator<Item = (&'static str, Cmd)>,
+    engine: Engine,
+    workspace: &'a Workspace,
+    runner: Runner,
+) -> Vec<Step<'a>> {
     let mut steps = vec![
         Step::new("build", move || build(workspace, runner)),
         Step::new("servers", move || {
@@ -92,10 +111,10 @@ pub(crate) fn soak_steps(engine: Engine, workspace: &Workspace, runner: Runner) 
             Ok(Outcome::Passed)
         }),
     ];
-    steps.extend(soak_tests(workspace).map(|(name, tests)| {
+    steps.extend(runs.into_iter().map(|(name, tests)| {
         Step::new(name, move || {
             let is_set = |name: &str| std::env::var_os(name).is_some();
-            runner.run(&soaked(tests, engine, workspace, is_set))?;
+            runner.run(&long(tests, engine, workspace, is_set))?;
             Ok(Outcome::Passed)
         })
     }));
@@ -104,17 +123,22 @@ pub(crate) fn soak_steps(engine: Engine, workspace: &Workspace, runner: Runner) 
 
 /// Returns the long runs: cargo's commands, and the names of their steps.
 fn soak_tests(workspace: &Workspace) -> [(&'static str, Cmd); 2] {
-    const TESTS: [&str; 4] = ["test", "--workspace", "--locked", "--no-fail-fast"];
-    let tests = || workspace.cargo(TESTS);
+    let tests = || workspace.cargo(LONG);
     [
         ("soak", tests().args(["--test", "properties", "--test", "soak", "--", "--nocapture"])),
         ("generated input", tests().args(["--lib", "--"]).args(SOAK_MODULES)),
     ]
 }
 
+fn clients_tests(workspace: &Workspace) -> Cmd {
+    workspace.cargo(LONG).args(CLIENT_TESTS.iter().flat_map(|name| ["--test", name]))
+}
+
+const LONG: [&str; 4] = ["test", "--workspace", "--locked", "--no-fail-fast"];
+
 /// Returns `tests` with the amounts of work that the caller's environment does not set.
-fn soaked(tests: Cmd, engine: Engine, workspace: &Workspace, is_set: impl Fn(&str) -> bool) -> Cmd {
-    let amounts = SOAK.into_iter().filter(|(name, _)| !is_set(name));
+fn long(tests: Cmd, engine: Engine, workspace: &Workspace, is_set: impl Fn(&str) -> bool) -> Cmd {
+    let amounts = AMOUNTS.into_iter().filter(|(name, _)| !is_set(name));
     amounts.fold(tested(tests, engine, workspace), |tests, (name, amount)| tests.env(name, amount))
 }
 
@@ -322,20 +346,28 @@ mod tests {
     fn long_runs_have_their_amount_of_work() {
         let workspace = Workspace { root: "/r".into(), target: "/t".into(), cache: "/c".into() };
         let shown = |is_set: fn(&str) -> bool| {
-            soak_tests(&workspace)
-                .map(|(_, tests)| soaked(tests, Engine::Process, &workspace, is_set).shown())
+            soak_tests(&workspace).map(|(_, tests)| long(tests, Engine::Process, &workspace, is_set).shown())
         };
         let [soak, generated] = [
             "cargo test --workspace --locked --no-fail-fast --test properties --test soak -- --nocapture",
             "cargo test --workspace --locked --no-fail-fast --lib -- dsn::tests:: config::tests::hostile:: config::duration::",
         ];
         for (shown, expected) in shown(|_| false).iter().zip([soak, generated]) {
-            assert!(shown.ends_with(&format!(" RDS_IAM_SOAK=10 PROPTEST_CASES=2560 {expected}")), "{shown}");
+            assert!(
+                shown.ends_with(&format!(
+                    " RDS_IAM_SOAK=10 RDS_IAM_CLIENTS=20 PROPTEST_CASES=2560 {expected}"
+                )),
+                "{shown}"
+            );
         }
         let [soak_of_the_caller, _] = shown(|name| name == "RDS_IAM_SOAK");
         assert!(
-            soak_of_the_caller.ends_with(&format!("=process PROPTEST_CASES=2560 {soak}")),
+            soak_of_the_caller.ends_with(&format!("=process RDS_IAM_CLIENTS=20 PROPTEST_CASES=2560 {soak}")),
             "{soak_of_the_caller}"
+        );
+        insta::assert_snapshot!(
+            clients_tests(&workspace).shown(),
+            @"cargo test --workspace --locked --no-fail-fast --test clients --test connect --test gateway --test proxy"
         );
     }
 
@@ -356,7 +388,7 @@ mod tests {
         let root = rds_iam_process::workspace::root();
         let workspace = Workspace { root: root.clone(), target: "/t".into(), cache: "/c".into() };
         let targets = test_targets(&workspace, Runner::new(Console::silent())).unwrap();
-        for name in NOT_OF_CRATES.into_iter().chain(["properties", "soak"]) {
+        for name in NOT_OF_CRATES.into_iter().chain(CLIENT_TESTS).chain(["properties", "soak"]) {
             assert!(targets.iter().any(|target| target == name), "{name} is not in {targets:?}");
         }
         let uses = |file: &str, what: &str| std::fs::read_to_string(root.join(file)).unwrap().contains(what);

@@ -103,6 +103,27 @@ mod tests {
         }
     }
 
+    /// Cargo reads the manifest of each member, also of those that are in no image.
+    #[test]
+    fn a_build_has_the_manifests_of_all_members() {
+        let read = |file: &str| fs::read_to_string(workspace::root().join(file)).unwrap();
+        let (ignored, manifest) = (read(".dockerignore"), read("Cargo.toml").parse::<toml::Table>().unwrap());
+        let has = |line: &str| ignored.lines().any(|found| found == line);
+        for member in manifest["workspace"]["members"].as_array().unwrap() {
+            let member = member.as_str().unwrap();
+            let in_excluded = |line: &str| line.starts_with("crates/") && member.starts_with(line);
+            let is_included = member.starts_with("crates/") && !ignored.lines().any(in_excluded);
+            assert!(is_included || has(&format!("!{member}/Cargo.toml")), "{member}");
+        }
+    }
+
+    #[test]
+    fn the_gateway_s_image_has_the_same_bases() {
+        let (app, gateway) = (dockerfile("app"), dockerfile("gateway"));
+        assert!(pinned(&gateway).is_some());
+        assert_eq!(pinned(&app), pinned(&gateway));
+    }
+
     #[test]
     fn the_builder_has_the_rust_that_the_workspace_names() {
         let toolchain = fs::read_to_string(workspace::root().join("rust-toolchain.toml")).unwrap();

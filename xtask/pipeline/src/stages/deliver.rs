@@ -16,7 +16,7 @@ use crate::local;
 use crate::need::Need;
 use crate::permissions::permission_needs;
 use crate::stage::{Action, Artifact, Effect, Io, Part, Stage};
-use rds_iam_infra::{Engine, Permission};
+use rds_iam_infra::{Engine, Outputs, Permission};
 use rds_iam_process::engine;
 use rds_iam_process::error::Error;
 use rds_iam_process::file;
@@ -355,7 +355,18 @@ fn smoke_identity(context: &Context<'_>, ask: &Cmd, io: &Io) -> Result<Option<St
                 .to_owned(),
         });
     }
-    Ok(Some(format!("it serves, as {user}")))
+    Ok(Some(format!("it serves, as {user}{}", through(context, &outputs)?)))
+}
+
+/// Returns what the service's path to the database is: on this machine, the emulated proxy that it was given.
+fn through(context: &Context<'_>, outputs: &Outputs) -> Result<String, Error> {
+    let Some(proxy) = &outputs.proxy else { return Ok(", without a proxy".to_owned()) };
+    if context.environment()?.management_port().is_none() {
+        return Ok(", through RDS Proxy".to_owned());
+    }
+    let host = proxy.endpoint.host().to_string();
+    let emulated = local::proxy_at(context.workspace, &host);
+    Ok(emulated.map_or_else(String::new, |dial| format!(", through an emulated RDS Proxy at {dial}")))
 }
 
 /// Returns what the service reports to check its login if that is by token: MySQL's plugin, or PostgreSQL's role.
