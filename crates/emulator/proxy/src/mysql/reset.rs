@@ -1,4 +1,6 @@
 //! The reset of a session, after which another client may use its connection.
+//!
+//! Only MySQL: its answers can't be counted; PostgreSQL's are, in `watch`.
 
 use mysql_common::collations::{Collation, CollationId};
 use rds_iam_gateway::mysql::connect::Request;
