@@ -1,4 +1,6 @@
 //! MySQL's protocol, as far as the client needs it.
+//!
+//! Only MySQL: it encodes its login packet; for PostgreSQL, the gateway does.
 
 use anyhow::{Context as _, bail, ensure};
 use rds_iam_gateway::mysql::packet::{self, Packet};
