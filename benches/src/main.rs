@@ -1,5 +1,5 @@
-//! The benchmark program, run by `cargo xtask bench`: measures tokens, the app, the proxies and bootstrap with servers of
-//! MySQL and PostgreSQL, and the pipeline, most of them compared with an alternative or a goal.
+//! The benchmark program, run by `cargo xtask bench`: measures tokens, the app, the proxies, the tunnel and bootstrap
+//! with servers of MySQL and PostgreSQL, and the pipeline, most of them compared with an alternative or a goal.
 //!
 //! `README.md` beside this crate explains each figure.
 
@@ -14,6 +14,7 @@ mod report;
 mod samples;
 mod service;
 mod tokens;
+mod tunnel;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ enum Section {
     Pool,
     /// The auth proxy and the emulated RDS Proxy, against direct connections and other proxies
     Proxies,
+    /// The tunnel through an emulated Session Manager, against direct connections and ssh -L
+    Tunnel,
     /// The first and the second run for 1,000 users, on each engine
     Bootstrap,
     /// The stages of a pull request, against a shell script; a quarter of an hour
@@ -79,6 +82,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted(Section::Proxies) {
         proxies::measure(&runtime, &mut report)?;
+    }
+    if wanted(Section::Tunnel) {
+        tunnel::measure(&runtime, &mut report)?;
     }
     if wanted(Section::Bootstrap) {
         bootstrap::measure(&runtime, &mut report)?;

@@ -23,7 +23,8 @@ Examples:
   cargo xtask test --runtime process   all tests, without Docker
   cargo xtask test --only crates       the Rust crates alone, without Terraform or a registry
   cargo xtask test --only soak         the long runs: hours of tokens, faults and load on each engine
-  cargo xtask test --only clients      the same of clients: twelve drivers through gateway and RDS Proxy
+  cargo xtask test --only clients      the same of clients, and generated input: gateway and RDS Proxy
+  cargo xtask test --only tunnel       the same of the tunnel: 1 GiB each way with each fault
   cargo xtask infra local              the deployment applied, changed and destroyed, without AWS
   cargo xtask bench -- --help          the options of the benchmark program
 
@@ -35,6 +36,7 @@ Environment:
   RDS_IAM_ATTESTATIONS      OWNER/NAME on GitHub; a promotion requires its attestation of the image
   RDS_IAM_SOAK              rounds of the soak test [default: 1; 10 in test --only soak]
   RDS_IAM_CLIENTS           restarts of a database under load [default: 2; 20 in test --only clients]
+  RDS_IAM_TUNNEL            transfers through the tunnel, in 8 MiB [default: 1; 128 in test --only tunnel]
   RDS_IAM_PREBUILT          set if xtask and its programs were built elsewhere: builds nothing
   RDS_IAM_CONFIRM           the environment that may be destroyed, if no terminal can ask for its name
   RDS_IAM_OFFLINE           advisories: CI passes if they can't be fetched, with a warning

@@ -39,7 +39,7 @@ pub(super) fn memory<E: Engine>(client: &Runtime, route: &Route, report: &mut Re
     report.add(match route.kind {
         Kind::Auth => row.goal(40.0),
         Kind::Emulated => row.goal(80.0),
-        Kind::Direct | Kind::Peer => row,
+        Kind::Direct | Kind::Peer | Kind::NoTunnel | Kind::Tunnel(_) => row,
     });
     Ok(())
 }

@@ -47,6 +47,22 @@ pub(crate) fn measure(runtime: &Runtime, report: &mut Report) -> anyhow::Result<
     runtime.block_on(token::measure(report))
 }
 
+/// Compares connections through a tunnel, whose local port this is, with direct ones.
+pub(crate) fn through_tunnel<E: Engine>(
+    runtime: &Runtime,
+    client: &Runtime,
+    database: &Database<E>,
+    port: u16,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    raise_descriptor_limit()?;
+    let mut routes = Vec::new();
+    for kind in [Kind::NoTunnel, Kind::Tunnel(port)] {
+        routes.push(runtime.block_on(Route::start(kind, database))?);
+    }
+    latency::measure::<E>(client, &routes, report)
+}
+
 fn of_engine<E: Engine>(runtime: &Runtime, client: &Runtime, report: &mut Report) -> anyhow::Result<()> {
     let database = {
         let _inside = runtime.enter();

@@ -18,10 +18,14 @@ pub(super) enum Kind {
     Emulated,
     /// Through another project's proxy.
     Peer,
+    /// The same as `Direct`, in the figures of the tunnel.
+    NoTunnel,
+    /// Through a tunnel, on this port of the loopback address.
+    Tunnel(u16),
 }
 
 impl Kind {
-    /// The ways in the order of the report, `Direct` first.
+    /// The ways of the proxies in the order of the report, `Direct` first.
     pub(super) const ALL: [Self; 4] = [Self::Direct, Self::Auth, Self::Emulated, Self::Peer];
 
     /// Returns the name in the figures.
@@ -31,6 +35,8 @@ impl Kind {
             Self::Auth => "auth proxy",
             Self::Emulated => "emulated RDS Proxy",
             Self::Peer => peers::name(E::ENGINE),
+            Self::NoTunnel => "no tunnel",
+            Self::Tunnel(_) => "tunnel",
         }
     }
 
@@ -52,7 +58,8 @@ impl Route {
     /// Starts the program, and waits until it serves.
     pub(super) async fn start<E: Engine>(kind: Kind, database: &Database<E>) -> anyhow::Result<Self> {
         let started = match kind {
-            Kind::Direct => target::direct(database).map(|target| (target, None)),
+            Kind::Direct | Kind::NoTunnel => target::direct(database).map(|target| (target, None)),
+            Kind::Tunnel(port) => target::passed_through(database, port).map(|target| (target, None)),
             Kind::Auth => ours::auth(database).await.map(|(target, program)| (target, Some(program))),
             Kind::Emulated => ours::emulated(database).await.map(|(target, program)| (target, Some(program))),
             Kind::Peer => peers::start(database).await.map(|(target, program)| (target, Some(program))),

@@ -1,17 +1,15 @@
-//! `BootstrapError`: the errors of a run, each with its step and with what to do. `Failure` shows one as text
-//! or JSON.
+//! `BootstrapError`: the errors of a run, each with its step and with what to do.
 
 use std::fmt;
 use std::time::Duration;
 
 use rds_iam_infra::RdsConfError;
-use rds_iam_report::{EmptyEndpointUrl, ErrorReport};
+use rds_iam_report::EmptyEndpointUrl;
 use rds_iam_roots::TrustError;
 use rds_iam_token::MintError;
-use serde::Serialize;
 
 use crate::plan::{Action, Missing, Step, Unsupported};
-use crate::{DeclarationError, Mode, SecretError};
+use crate::{DeclarationError, SecretError};
 
 /// The error of a run. [`hint`](Self::hint) returns what to do; the cause is the
 /// [`source`](std::error::Error::source).
@@ -71,6 +69,23 @@ pub enum BootstrapError {
         /// The driver's error.
         source: sqlx::Error,
     },
+    /// The tunnel to the database was not opened, or failed.
+    #[error("{doing} failed")]
+    Tunnel {
+        /// The step.
+        step: Step,
+        /// What failed: opening the tunnel, or what was done through it.
+        doing: String,
+        /// The number of changes made before.
+        made: usize,
+        /// The remedy; empty if the cause has it.
+        help: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// `rds.conf` has an address to dial, and the run is to dial a tunnel.
+    #[error("RDS_DIAL and --via are both given, and a run can dial one address only")]
+    DialAndVia,
     /// A declared database or table doesn't exist.
     #[error(transparent)]
     Missing(#[from] Missing),
@@ -114,6 +129,16 @@ pub enum BootstrapError {
         left: Option<usize>,
         /// The time limit.
         limit: Duration,
+    },
+    /// The caller stopped the run.
+    #[error("the run was stopped by a signal")]
+    Stopped {
+        /// The step.
+        step: Step,
+        /// The number of changes made.
+        made: usize,
+        /// The number of changes left, if that is known.
+        left: Option<usize>,
     },
     /// All changes were made, and the server still differs from the declaration.
     #[error("after all changes the server still differs from the declaration: {}", list(left))]
@@ -175,6 +200,16 @@ impl fmt::Display for LockOut {
     }
 }
 
+/// Returns the remedy of a run that ended before its work was done.
+fn not_finished(left: Option<usize>) -> String {
+    let left = match left {
+        None => String::new(),
+        Some(1) => "1 change is left. ".into(),
+        Some(left) => format!("{left} changes are left. "),
+    };
+    format!("{left}Each change is made wholly or not at all. Run this again to make the rest")
+}
+
 fn list(actions: &[Action]) -> String {
     actions.iter().map(|action| action.text.as_str()).collect::<Vec<_>>().join("; ")
 }
@@ -188,6 +223,7 @@ impl BootstrapError {
             | Self::Declaration(_)
             | Self::Trust(_)
             | Self::EndpointUrl(_)
+            | Self::DialAndVia
             | Self::Unsupported(_)
             | Self::OtherEngine { .. } => Step::Configuration,
             Self::Secret(_) => Step::Credentials,
@@ -195,8 +231,10 @@ impl BootstrapError {
             Self::Credentials { step, .. }
             | Self::Connect { step, .. }
             | Self::Statement { step, .. }
+            | Self::Tunnel { step, .. }
             | Self::LockOut { step, .. }
-            | Self::Time { step, .. } => *step,
+            | Self::Time { step, .. }
+            | Self::Stopped { step, .. } => *step,
             Self::Differs { .. } => Step::Verify,
         }
     }
@@ -223,7 +261,12 @@ impl BootstrapError {
                 "Log in to AWS, or give this program a role or profile; `aws sts get-caller-identity` shows whether that works.".into()
             }
             Self::Secret(error) => error.hint(),
-            Self::Connect { help, .. } | Self::Statement { help, .. } => help.clone(),
+            Self::Connect { help, .. } | Self::Statement { help, .. } | Self::Tunnel { help, .. } => {
+                help.clone()
+            }
+            Self::DialAndVia => {
+                "Remove RDS_DIAL from rds.conf: the tunnel connects to RDS_ENDPOINT. Or leave out --via.".into()
+            }
             Self::Missing(missing) => missing.help.clone(),
             Self::Unsupported(_) => "Check RDS_ENDPOINT and ENGINE, or upgrade the server.".into(),
             Self::OtherEngine { .. } => {
@@ -231,37 +274,31 @@ impl BootstrapError {
             }
             Self::LockOut { rule, .. } => rule.hint().to_owned(),
             Self::Busy { .. } => "Wait until that run ends, then run this again.".into(),
-            Self::Time { left, .. } => {
-                let left = match left {
-                    None => String::new(),
-                    Some(1) => "1 change is left. ".into(),
-                    Some(left) => format!("{left} changes are left. "),
-                };
-                format!("{left}Each change is made wholly or not at all. Run this again to make the rest, or raise the time limit.")
-            }
+            Self::Time { left, .. } => format!("{}, or raise the time limit.", not_finished(*left)),
+            Self::Stopped { left, .. } => format!("{}.", not_finished(*left)),
             Self::Differs { .. } => {
                 "Another program changes these users or objects at the same time, or the server did not carry out a statement. Run this again; if the same is left then, --plan shows the statements.".into()
             }
         };
-        match self.made() {
-            0 => hint,
-            1 => format!(
-                "{hint}\n1 change was made and stays; once the cause is fixed, the next run finishes the job."
-            ),
-            made => format!(
-                "{hint}\n{made} changes were made and stay; once the cause is fixed, the next run finishes the job."
-            ),
-        }
+        let made = match self.made() {
+            0 => return hint,
+            1 => "1 change was made and stays".to_owned(),
+            made => format!("{made} changes were made and stay"),
+        };
+        let line_end = if hint.is_empty() { "" } else { "\n" };
+        format!("{hint}{line_end}{made}; once the cause is fixed, the next run finishes the job.")
     }
 
     /// Returns the number of changes made before the failure.
-    fn made(&self) -> usize {
+    pub(crate) fn made(&self) -> usize {
         match self {
             Self::Credentials { made, .. }
             | Self::Connect { made, .. }
             | Self::Statement { made, .. }
+            | Self::Tunnel { made, .. }
             | Self::LockOut { made, .. }
             | Self::Time { made, .. }
+            | Self::Stopped { made, .. }
             | Self::Differs { made, .. } => *made,
             _ => 0,
         }
@@ -270,97 +307,5 @@ impl BootstrapError {
     /// Returns whether the server denied a statement.
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self, Self::Statement { denied: true, .. })
-    }
-}
-
-/// An error with all its causes, as the programs show it. `Display` is for a person, `Serialize` for a program.
-#[derive(Debug, Serialize)]
-#[non_exhaustive]
-pub struct Failure {
-    /// `apply`, `plan` or `check`; `None` if the command line is wrong.
-    pub mode: Option<Mode>,
-    /// `failed`.
-    pub outcome: &'static str,
-    /// The step, from 1 to 6.
-    pub step: u8,
-    /// The error.
-    pub error: String,
-    /// The causes, outermost first.
-    pub causes: Vec<String>,
-    /// The remedy.
-    pub hint: String,
-    /// The number of changes made before.
-    pub changes_made: usize,
-    /// The number of changes left, if the run reached its time limit and that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub changes_left: Option<usize>,
-}
-
-impl Failure {
-    /// Creates the failure of a run in `mode`.
-    #[must_use]
-    pub fn new(mode: Mode, error: &BootstrapError) -> Self {
-        Self {
-            mode: Some(mode),
-            outcome: "failed",
-            step: error.step() as u8,
-            error: error.to_string(),
-            causes: ErrorReport(error).causes(),
-            hint: error.hint(),
-            changes_made: error.made(),
-            changes_left: match error {
-                BootstrapError::Time { left, .. } => *left,
-                _ => None,
-            },
-        }
-    }
-
-    /// Creates the failure of a wrong command line. `hint` says what to write instead.
-    #[must_use]
-    pub fn usage(error: &str, hint: &str) -> Self {
-        Self {
-            mode: None,
-            outcome: "failed",
-            step: Step::Configuration as u8,
-            error: error.to_owned(),
-            causes: Vec::new(),
-            hint: hint.to_owned(),
-            changes_made: 0,
-            changes_left: None,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error in step {} of 6: {}", self.step, self.error)?;
-        for cause in &self.causes {
-            write!(f, "\n  cause: {}", cause.trim_end().replace('\n', "\n    "))?;
-        }
-        for line in self.hint.lines() {
-            write!(f, "\n  {line}")?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use aws_credential_types::provider::error::CredentialsError;
-
-    use super::*;
-
-    #[test]
-    fn changes_that_were_made_are_reported_at_every_step() {
-        let differs = BootstrapError::Differs { left: Vec::new(), made: 2 };
-        let source = MintError::NotConfigured { source: Arc::new(CredentialsError::not_loaded_no_source()) };
-        let ended = BootstrapError::Credentials { step: Step::Verify, made: 1, source };
-        for (error, made) in [(differs, 2), (ended, 1)] {
-            let failure = Failure::new(Mode::Apply, &error);
-            assert_eq!((failure.step, failure.changes_made), (6, made), "{failure}");
-            assert!(failure.hint.contains("made and stay"), "{failure}");
-        }
     }
 }

@@ -26,6 +26,7 @@ mod access;
 mod answer;
 mod declaration;
 mod error;
+mod failure;
 #[cfg(test)]
 mod fixture;
 mod groups;
@@ -42,10 +43,11 @@ mod settings;
 mod text;
 
 pub use declaration::{Declaration, DeclarationError, Grant, SchemaOptions, SchemaText, User, Violation};
-pub use error::{BootstrapError, Failure, LockOut};
+pub use error::{BootstrapError, LockOut};
+pub use failure::Failure;
 pub use mode::Mode;
 pub use plan::{Action, ActionKind, Actor, Forecast, Missing, Plan, Step, Unsupported, Warning};
 pub use report::{LockOutReport, LoginCheck, LoginResult, Outcome, Report};
-pub use run::run;
+pub use run::{run, run_until};
 pub use secret::{Content, SecretError};
 pub use settings::Settings;

@@ -1,6 +1,8 @@
 //! The `rds-iam-bootstrap` command: creates, updates and checks the database users that log in by IAM, from
 //! `rds.conf` and a users file. The crate's README describes files, flags and exit statuses.
 
+mod via;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +11,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use rds_iam_bootstrap::{BootstrapError, Declaration, Failure, Mode, Report, Settings, run};
 use rds_iam_infra::RdsConf;
-use rds_iam_report::log;
+use rds_iam_report::{escape_control, escape_json, log};
+use rds_iam_tunnel::Via;
 
 /// Create, update and check the database users that log in by IAM.
 ///
@@ -26,6 +29,11 @@ struct Arguments {
     /// The users, their privileges and the tables to create, in TOML. Given twice, the last one counts
     #[arg(long, value_name = "FILE", overrides_with = "users")]
     users: PathBuf,
+
+    /// Connect through this instance, by Session Manager: i-…, tag:KEY=VALUE or asg:NAME (an Auto Scaling group). Of
+    /// several instances, one that is online
+    #[arg(long, value_name = "INSTANCE")]
+    via: Option<Via>,
 
     /// Show the changes with their SQL, and make none
     #[arg(long, conflicts_with = "check")]
@@ -52,6 +60,12 @@ Exit status:
 AWS credentials come from the default chain (environment, profile, role). --plan and
 --check read as the IAM admin if that login works, and otherwise as the master user.
 
+With --via, the caller also needs ssm:StartSession on the instance and on the document
+AWS-StartPortForwardingSessionToRemoteHost, ssm:ResumeSession and ssm:TerminateSession
+on its own sessions, and ssm:DescribeInstanceInformation for a tag or a group. Nothing
+needs to be installed here. SIGINT, SIGTERM, SIGHUP and SIGQUIT stop the run and end the
+session; a second signal does not wait for that.
+
 Environment:
   RUST_LOG          filter of the log on standard error (default: warn, and the progress
                     of a long run). Targets of this program begin with rds_iam; all
@@ -77,11 +91,11 @@ async fn main() -> ExitCode {
         }
     };
     // An operator watches the progress of a long run; a program reads the document at its end. The token source's
-    // warnings are for services, which retry: a run ends with the same error.
+    // warnings are for services, which retry: a run ends with the same error. So are the tunnel's of each connection.
     let logged = if arguments.json {
-        "warn,rds_iam_token=error"
+        "warn,rds_iam_token=error,rds_iam_tunnel::listen=error"
     } else {
-        "warn,rds_iam_token=error,rds_iam_bootstrap::progress=info"
+        "warn,rds_iam_token=error,rds_iam_tunnel::listen=error,rds_iam_bootstrap::progress=info"
     };
     log::to_stderr(log::Format::Text, logged).expect("the process logs nowhere else");
     let mode = match (arguments.plan, arguments.check) {
@@ -130,12 +144,18 @@ fn usage_failure(error: &clap::Error) -> Failure {
 async fn bootstrap(arguments: &Arguments, mode: Mode) -> Result<Report, BootstrapError> {
     let conf = RdsConf::read(&arguments.config)?;
     let declaration = Declaration::read(&arguments.users)?;
-    run(Settings::load(conf, declaration, mode).await?).await
+    let settings = Settings::load(conf, declaration, mode).await?;
+    match &arguments.via {
+        None => run(settings).await,
+        Some(via) => via::run(via, settings).await,
+    }
 }
 
-/// Writes a line and flushes it. Returns the error of a full disk or a closed pipe, which is no reason to panic.
+/// Writes a text without control characters, which servers and files may have in theirs, and flushes it. Returns the
+/// error of a full disk or a closed pipe, which is no reason to panic.
 fn write(mut to: impl Write, text: &str) -> std::io::Result<()> {
-    writeln!(to, "{text}")?;
+    let lines = text.split('\n').map(|line| escape_control(line) + "\n");
+    to.write_all(lines.collect::<String>().as_bytes())?;
     to.flush()
 }
 
@@ -145,7 +165,7 @@ fn write_json(failure: &Failure) -> bool {
 }
 
 fn json(document: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(document).expect("reports have text keys only")
+    escape_json(&serde_json::to_string_pretty(document).expect("reports have text keys only"))
 }
 
 #[cfg(test)]
@@ -172,6 +192,23 @@ mod tests {
         "#);
         let both = refused(&["--json", "--config", "a", "--users", "b", "--plan", "--check"]);
         assert!(both.contains("\"the argument '--plan' cannot be used with '--check'\""), "{both}");
+    }
+
+    #[test]
+    fn a_text_steers_no_terminal_and_stays_json() {
+        let written = |text: &str| {
+            let mut to = Vec::new();
+            write(&mut to, text).unwrap();
+            String::from_utf8(to).unwrap()
+        };
+        assert_eq!(
+            written("error\n  cause: \u{1b}[2J\u{9b}31mred\r"),
+            "error\n  cause: \\u{1b}[2J\\u{9b}31mred\\r\n"
+        );
+        let cause = "\u{1b}[2J\u{9b}31m\u{7f}";
+        let document = written(&json(&cause));
+        assert!(!document.trim_end().contains(char::is_control), "{document:?}");
+        assert_eq!(serde_json::from_str::<String>(&document).unwrap(), cause);
     }
 
     #[test]

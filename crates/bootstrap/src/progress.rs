@@ -27,6 +27,12 @@ struct State {
     planned: Option<usize>,
 }
 
+impl State {
+    fn left(self) -> Option<usize> {
+        self.planned.map(|planned| planned.saturating_sub(self.made))
+    }
+}
+
 impl Progress {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(State { step: Step::Credentials, made: 0, planned: None }))
@@ -96,9 +102,14 @@ impl Progress {
 
     /// Returns the error of a run that reached its time limit.
     pub(crate) fn out_of_time(&self, limit: Duration) -> BootstrapError {
-        let State { step, made, planned } = *self.state();
-        let left = planned.map(|planned| planned.saturating_sub(made));
-        BootstrapError::Time { step, made, left, limit }
+        let state = *self.state();
+        BootstrapError::Time { step: state.step, made: state.made, left: state.left(), limit }
+    }
+
+    /// Returns the error of a run that its caller stopped.
+    pub(crate) fn stopped(&self) -> BootstrapError {
+        let state = *self.state();
+        BootstrapError::Stopped { step: state.step, made: state.made, left: state.left() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -3,6 +3,8 @@
 //! Keys from the environment or a file need no HTTP client, which is created at the first call of AWS.
 
 use std::env;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -14,6 +16,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use rds_iam_deploy::aws;
 use rds_iam_report::check_endpoint_urls;
@@ -22,6 +25,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::Failure;
+use crate::profile::MissingProfile;
 
 /// The name of the sessions of `--assume-role`, which CloudTrail records.
 const SESSION_NAME: &str = "rds-iam";
@@ -58,15 +62,22 @@ fn role(text: &str) -> Result<String, &'static str> {
 }
 
 impl CredentialsOptions {
+    /// Returns the options with this profile, if they name none.
+    pub(crate) fn or_profile(mut self, profile: Option<String>) -> Self {
+        self.profile = self.profile.or(profile);
+        self
+    }
+
     /// Sets the profile and the role of a pool's settings, whose credentials are read again when their files change.
     pub(crate) fn apply<DB: rds_iam_sqlx::Engine>(
         &self,
         mut builder: rds_iam_sqlx::Builder<DB>,
-    ) -> rds_iam_sqlx::Builder<DB> {
+    ) -> Result<rds_iam_sqlx::Builder<DB>, Failure> {
         if let Some(profile) = &self.profile {
             builder = builder.profile(profile);
         } else if self.assume_role.is_none()
-            && let Some(keys) = keys_that_end()
+            && let Some(keys) = keys_in_environment()?
+            && keys.expiry().is_some()
         {
             builder = builder.credentials(keys);
         }
@@ -77,13 +88,20 @@ impl CredentialsOptions {
             }
             builder = builder.assume_role(role);
         }
-        builder
+        Ok(builder)
+    }
+
+    /// Checks that the profile of the options exists.
+    pub(crate) async fn check_profile(&self) -> Result<(), MissingProfile> {
+        let Some(profile) = self.profile.as_deref() else { return Ok(()) };
+        MissingProfile::find(Some(profile)).await.map_or(Ok(()), Err)
     }
 
     /// Returns the provider of the credentials; `region` is that of AWS's calls, if there are any.
     pub(crate) async fn provider(&self, region: &Region) -> Result<SharedCredentialsProvider, Failure> {
         // The SDK panics in a call to an empty endpoint.
         check_endpoint_urls(None)?;
+        self.check_profile().await?;
         let base = self.base(region).await?;
         let Some(role) = &self.assume_role else { return Ok(base) };
         let aws = aws_config::defaults(BehaviorVersion::latest())
@@ -102,13 +120,17 @@ impl CredentialsOptions {
     /// Returns the provider of the credentials in variables and files, for a command without the network. It does not
     /// assume the role.
     pub(crate) async fn local(&self) -> Result<SharedCredentialsProvider, Failure> {
+        self.check_profile().await?;
         let files = ProfileFileCredentialsProvider::builder();
         if let Some(profile) = &self.profile {
             return Ok(SharedCredentialsProvider::new(files.profile_name(profile).build()));
         }
-        match EnvironmentVariableCredentialsProvider::new().provide_credentials().await {
-            Ok(found) => Ok(SharedCredentialsProvider::new(with_expiry(found)?)),
-            Err(_) => Ok(SharedCredentialsProvider::new(files.build())),
+        if let Some(keys) = keys_in_environment()? {
+            return Ok(SharedCredentialsProvider::new(keys));
+        }
+        match MissingProfile::find(None).await {
+            Some(missing) => Err(missing.into()),
+            None => Ok(SharedCredentialsProvider::new(files.build())),
         }
     }
 
@@ -120,8 +142,8 @@ impl CredentialsOptions {
             // such profile.
             return Ok(SharedCredentialsProvider::new(files.profile_name(profile).build()));
         }
-        if let Ok(found) = EnvironmentVariableCredentialsProvider::new().provide_credentials().await {
-            return Ok(SharedCredentialsProvider::new(with_expiry(found)?));
+        if let Some(keys) = keys_in_environment()? {
+            return Ok(SharedCredentialsProvider::new(keys));
         }
         let chain = CredentialsProviderChain::first_try("Profile", files.build());
         Ok(SharedCredentialsProvider::new(chain.or_else("Default", DefaultChain(in_sdk(region)))))
@@ -138,6 +160,7 @@ impl CredentialsOptions {
 
     /// Returns the region of the environment or the profile, as the AWS CLI does.
     pub(crate) async fn region(&self) -> Result<Option<Region>, Failure> {
+        self.check_profile().await?;
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
             if let Some(value) = variable(name) {
@@ -168,7 +191,14 @@ impl ProvideCredentials for DefaultChain {
     {
         future::ProvideCredentials::new(async {
             let chain = DefaultCredentialsChain::builder().region(self.0.clone()).build().await;
-            chain.provide_credentials().await
+            let found = chain.provide_credentials().await;
+            if let Err(CredentialsError::CredentialsNotLoaded(_)) = &found
+                && let Some(missing) = MissingProfile::find(None).await
+            {
+                // An error of another kind is one of the many in the list of what each provider answered.
+                return Err(CredentialsError::invalid_configuration(missing));
+            }
+            found
         })
     }
 }
@@ -180,33 +210,46 @@ fn in_sdk(region: &Region) -> aws_config::Region {
 /// The variable with the end of the keys in the environment.
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 
-/// Returns the keys in the environment if it has their end too, which the SDK ignores.
-fn keys_that_end() -> Option<Credentials> {
-    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    let end = OffsetDateTime::parse(&variable(EXPIRATION)?, &Rfc3339).ok()?;
-    let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
-    let session = variable("AWS_SESSION_TOKEN");
-    Some(Credentials::new(id, secret, session, Some(SystemTime::from(end)), "Environment"))
-}
-
-/// Adds the end of the keys in the environment, which `aws configure export-credentials` writes and the SDK ignores.
-fn with_expiry(mut found: Credentials) -> Result<Credentials, Failure> {
-    if let Ok(value) = env::var(EXPIRATION)
-        && !value.is_empty()
-    {
-        let end = OffsetDateTime::parse(&value, &Rfc3339).map_err(|_| {
+/// Returns the keys in the environment, with the end that `aws configure export-credentials` writes and the SDK
+/// ignores.
+fn keys_in_environment() -> Result<Option<Credentials>, Failure> {
+    let provider = EnvironmentVariableCredentialsProvider::new();
+    // It reads variables, and waits for nothing.
+    let read = pin!(provider.provide_credentials()).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Ok(mut keys)) = read else { return Ok(None) };
+    if let Some(value) = env::var_os(EXPIRATION).filter(|value| !value.is_empty()) {
+        let end = value.to_str().and_then(|value| OffsetDateTime::parse(value, &Rfc3339).ok());
+        // The value is not repeated: if the variables are mixed up, it is a secret.
+        let end = end.ok_or_else(|| {
             format!(
-                "{EXPIRATION} is {value:?}; expected a time such as 2026-11-30T08:00:00Z, or no such variable"
+                "{EXPIRATION} is not a time; expected one such as 2026-11-30T08:00:00Z, or no such variable"
             )
         })?;
-        *found.expiry_mut() = Some(SystemTime::from(end));
+        *keys.expiry_mut() = Some(SystemTime::from(end));
     }
-    Ok(found)
+    Ok(Some(keys))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_profile_of_a_connection_string_is_used_without_an_option() {
+        let options = |profile: Option<&str>| CredentialsOptions {
+            profile: profile.map(str::to_owned),
+            ..CredentialsOptions::default()
+        };
+        for (option, string, expected) in [
+            (None, Some("string"), Some("string")),
+            (Some("option"), Some("string"), Some("option")),
+            (Some("option"), None, Some("option")),
+            (None, None, None),
+        ] {
+            let options = options(option).or_profile(string.map(str::to_owned));
+            assert_eq!(options.profile.as_deref(), expected);
+        }
+    }
 
     #[test]
     fn a_role_is_given_by_its_arn() {

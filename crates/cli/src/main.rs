@@ -5,21 +5,27 @@
 mod commands;
 mod credentials;
 mod listener;
+mod profile;
 mod progress;
 #[cfg(test)]
 mod readme;
+mod signals;
+mod via;
 
 use std::error::Error;
+use std::fmt::{Display, Formatter};
 use std::fs::Metadata;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use commands::{
     assumptions, completions, conf, connect, delete_parameters, doctor, gateway, identity, image,
-    invoke_bootstrap, man, parameters, plan, policy, proxy_auth, rollout, roots, snapshot, token, whoami,
+    invoke_bootstrap, man, parameters, plan, policy, proxy_auth, rollout, roots, shell, snapshot, token,
+    tunnel, wait, whoami,
 };
 use rds_iam_infra::OutputsError;
 use rds_iam_infra::outputs::{self, Outputs};
@@ -27,7 +33,8 @@ use rds_iam_report::{ErrorReport, escape_control, escape_json, file};
 use serde::Serialize;
 use tokio::runtime::Builder;
 
-/// Sign IAM tokens for database logins, connect without a password, review Terraform plans, and run the AWS operations that Terraform does not.
+/// Sign IAM tokens for database logins, connect without a password, review Terraform plans, and run the AWS operations
+/// that Terraform does not.
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, after_long_help = AFTER_HELP)]
 struct Arguments {
@@ -40,7 +47,9 @@ enum Command {
     Token(token::Arguments),
     Connect(connect::Arguments),
     Gateway(gateway::Arguments),
-    Wait(gateway::WaitArguments),
+    Tunnel(tunnel::Arguments),
+    Wait(wait::Arguments),
+    Shell(shell::Arguments),
     Doctor(doctor::Arguments),
     Roots(roots::Arguments),
     Policy(policy::Arguments),
@@ -52,6 +61,7 @@ enum Command {
     WhoAmI(whoami::Arguments),
     ProxyAuth(proxy_auth::Arguments),
     InvokeBootstrap(invoke_bootstrap::Arguments),
+    EcrLogin(commands::ecr_login::Arguments),
     Image(image::Arguments),
     Rollout(rollout::Arguments),
     Identity(identity::Arguments),
@@ -71,7 +81,11 @@ Exit status:
   2   the plan is refused, bootstrap's check found drift, or a bundle of roots differs
   3   the rollout failed, and the previous image is serving again
   10-21 `doctor`: the step that failed; its help has the list
-  64  invalid arguments, or a command for a part that the deployment does not have; nothing was done
+  64  invalid arguments, a wrong gateway's file, or a command for a part that the deployment does
+      not have; nothing was done
+  126 `connect`: PROGRAM can't be executed
+  127 `connect`: PROGRAM is not found
+  128+n `connect`: signal n ended PROGRAM; otherwise, its status is PROGRAM's
   130 a rollout was interrupted; the message states what continues
 
 The FILE of plan and of --outputs may be - for standard input:
@@ -80,10 +94,11 @@ The FILE of plan and of --outputs may be - for standard input:
 
 Environment:
   AWS_ENDPOINT_URL  URL that replaces AWS's endpoints
-  NO_COLOR          no colours in help and usage errors on a terminal; other output has none
+  NO_COLOR          no colours on a terminal in help, usage errors and the log of gateway; other
+                    output has none
 
-Credentials come from the AWS SDK's default chain: environment, profile, role. Commands that use them have --profile and
---assume-role. plan, conf, roots and policy use none.";
+Credentials come from the AWS SDK's default chain: environment, profile, role. Commands that use
+them have --profile and --assume-role. plan, conf, roots and policy use none.";
 
 /// The status of invalid arguments, from BSD's sysexits.h.
 const EX_USAGE: u8 = 64;
@@ -102,7 +117,28 @@ const INTERRUPTED: u8 = 130;
 
 type Failure = Box<dyn Error>;
 
+/// Arguments that only a command can judge, not their parser. The status is that of invalid arguments.
+#[derive(Debug)]
+struct Usage(String);
+
+impl Usage {
+    fn failure(message: impl Into<String>) -> Failure {
+        Self(message.into()).into()
+    }
+}
+
+impl Error for Usage {}
+
+impl Display for Usage {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 fn main() -> ExitCode {
+    if commands::credential_helper::is_requested(std::env::args_os().next()) {
+        return commands::credential_helper::run();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -111,28 +147,40 @@ fn main() -> ExitCode {
             return if error.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    // The gateway serves many clients; everything else starts faster without more threads.
-    let serves = matches!(arguments.command, Command::Connect(_) | Command::Gateway(_));
+    // These serve many clients; everything else starts faster without more threads.
+    let serves = matches!(arguments.command, Command::Connect(_) | Command::Gateway(_) | Command::Tunnel(_));
     let mut runtime = if serves { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     let result = match runtime.enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(arguments.command)),
+        Ok(runtime) => {
+            let result = runtime.block_on(run(arguments.command));
+            // A name that is being resolved, in a thread, does not delay the end for long.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            result
+        }
         Err(error) => Err(error.into()),
     };
     result.unwrap_or_else(|error| {
-        drop(write(std::io::stderr(), &format!("error: {}", ErrorReport(&*error))));
-        ExitCode::FAILURE
+        // The list of wrong outputs is this project's own, and has lines.
+        let is_list = error.is::<OutputsError>();
+        let text = if is_list { ErrorReport(&*error).to_string() } else { one_line(&*error) };
+        drop(write(std::io::stderr(), &format!("error: {text}")));
+        if error.is::<Usage>() { EX_USAGE.into() } else { ExitCode::FAILURE }
     })
 }
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {
-    if !matches!(command, Command::Gateway(_)) {
+    // These have a log of their own.
+    if !matches!(command, Command::Connect(_) | Command::Gateway(_) | Command::Tunnel(_) | Command::Shell(_))
+    {
         progress::start();
     }
     match command {
         Command::Token(arguments) => token::run(arguments).await,
         Command::Connect(arguments) => connect::run(arguments).await,
         Command::Gateway(arguments) => gateway::run(arguments).await,
-        Command::Wait(arguments) => gateway::wait(arguments).await,
+        Command::Tunnel(arguments) => tunnel::run(arguments).await,
+        Command::Wait(arguments) => wait::run(arguments).await,
+        Command::Shell(arguments) => shell::run(arguments).await,
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Roots(arguments) => roots::run(&arguments),
         Command::Policy(arguments) => policy::run(arguments),
@@ -143,6 +191,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::WhoAmI(arguments) => whoami::run(arguments).await,
         Command::ProxyAuth(arguments) => proxy_auth::run(&arguments).await,
         Command::InvokeBootstrap(arguments) => invoke_bootstrap::run(&arguments).await,
+        Command::EcrLogin(arguments) => commands::ecr_login::run(arguments).await,
         Command::Image(arguments) => image::run(arguments).await,
         Command::Rollout(arguments) => rollout::run(arguments).await,
         Command::Identity(arguments) => identity::run(&arguments).await,
@@ -161,6 +210,13 @@ fn without(part: &str) -> ExitCode {
     );
     drop(write(std::io::stderr(), &message));
     EX_USAGE.into()
+}
+
+/// Returns an error with its causes in one line. Texts of AWS, and of programs and servers that credentials come from,
+/// are among them: they must not begin a line, which a CI system could take for a command of this program.
+fn one_line(error: &dyn Error) -> String {
+    let text = ErrorReport(error).to_string();
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Writes a text without control characters and returns any error: a full disk or a closed pipe is no reason to panic.

@@ -1,11 +1,15 @@
 //! `rds-iam connect` and `rds-iam gateway` as programs: real clients log in to real servers that check tokens.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod home;
+mod workstation;
 
-use rds_iam_emulator_server::fixtures::{create_user, until};
-use rds_iam_emulator_server::{Kind, LoginEvent, Server, clients, on_each_engine};
-use sqlx::{MySql, Postgres};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use home::{Ended, text};
+use rds_iam_emulator_server::fixtures::until;
+use rds_iam_emulator_server::{LoginEvent, on_each_engine};
+use workstation::{TestEngine, Workstation};
 
 on_each_engine![
     a_client_s_command_runs_as_the_user,
@@ -15,107 +19,6 @@ on_each_engine![
     nothing_of_it_is_left,
     a_gateway_from_a_file_serves_and_drains,
 ];
-
-/// What differs between the engines' clients.
-trait TestEngine: Kind {
-    const SCHEME: &'static str;
-    /// The client's answer to its question for the user.
-    const APP: &'static str;
-
-    async fn client() -> PathBuf;
-
-    /// Returns the arguments with which the client prints a query's result alone.
-    fn query(sql: &str) -> Vec<String>;
-
-    const CURRENT_USER: &'static str = "select current_user()";
-}
-
-impl TestEngine for MySql {
-    const SCHEME: &'static str = "mysql";
-    const APP: &'static str = "app@%";
-
-    async fn client() -> PathBuf {
-        clients::mysql().await.unwrap()
-    }
-
-    fn query(sql: &str) -> Vec<String> {
-        ["-N", "-B", "-e", sql].map(str::to_owned).to_vec()
-    }
-}
-
-impl TestEngine for Postgres {
-    const SCHEME: &'static str = "postgres";
-    const APP: &'static str = "app";
-    const CURRENT_USER: &'static str = "select current_user";
-
-    async fn client() -> PathBuf {
-        clients::psql().await.unwrap()
-    }
-
-    fn query(sql: &str) -> Vec<String> {
-        ["-X", "-A", "-t", "-c", sql].map(str::to_owned).to_vec()
-    }
-}
-
-/// A server with the user `app`, and the files of a workstation.
-struct Workstation<E: Kind> {
-    server: Server<E>,
-    folder: tempfile::TempDir,
-}
-
-impl<E: TestEngine> Workstation<E> {
-    async fn new() -> Self {
-        let server = Server::<E>::builder().database("shop").start().await.unwrap();
-        create_user(&server, "app", "SELECT ON shop.*").await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        server.write_credentials_file(&folder.path().join("credentials")).unwrap();
-        Self { server, folder }
-    }
-
-    fn url(&self) -> String {
-        let (server, ca) = (&self.server, self.server.ca_path());
-        format!(
-            "{}://app@{}/shop?region={}&dial={}&sslrootcert={}",
-            E::SCHEME,
-            server.endpoint(),
-            server.region(),
-            server.dial(),
-            ca.display()
-        )
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "this is the program under test")]
-    fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rds-iam"));
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.folder.path())
-            .env("AWS_SHARED_CREDENTIALS_FILE", self.folder.path().join("credentials"))
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("RUST_LOG", "trace")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn connect(&self, program: &Path, arguments: &[String]) -> Output {
-        self.program().arg("connect").arg(self.url()).arg("--").arg(program).args(arguments).output().unwrap()
-    }
-}
-
-/// A process that ends with its test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
 
 async fn a_client_s_command_runs_as_the_user<E: TestEngine>() {
     let workstation = Workstation::<E>::new().await;
@@ -166,9 +69,15 @@ async fn errors_before_the_program_are_reported_and_it_is_not_started<E: TestEng
     let with_password = workstation.url().replace("app@", "app:hunter2@");
     let output =
         workstation.program().args(["connect", &with_password, "--", "touch"]).arg(&mark).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(64));
     let stderr = text(&output.stderr);
     assert!(stderr.contains("has a password") && !stderr.contains("hunter2"), "{stderr}");
+    let mut with_end = workstation.program();
+    with_end.env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "example");
+    with_end.env("AWS_CREDENTIAL_EXPIRATION", "tomorrow").arg("connect").arg(workstation.url());
+    let output = with_end.args(["--", "touch"]).arg(&mark).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("AWS_CREDENTIAL_EXPIRATION"), "{}", text(&output.stderr));
     assert!(!mark.exists());
 }
 

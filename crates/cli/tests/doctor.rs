@@ -1,11 +1,14 @@
-//! Tests of `rds-iam doctor` as a program: one for each fault that a server, AWS's answers or this machine can have, and one
-//! for none. The faults in the answer of DNS are in the tables of the module.
+//! Tests of `rds-iam doctor` as a program: one for each fault that a server, AWS's answers or this machine can have,
+//! and one for none. The faults in the answer of DNS are in the tables of the module.
 
 #[path = "../../deploy/src/aws/test_client.rs"]
 #[expect(dead_code, reason = "shared with the library's tests, which use all of it")]
 mod test_client;
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStringExt as _;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -19,6 +22,8 @@ use time::macros::format_description;
 const USER: &str = "node_app";
 const ID: &str = "db-ABCDEFGHIJKLMNOPQRSTUVWX12";
 const PROXY: &str = "orders.proxy-c0ffee123456.us-east-1.rds.amazonaws.com";
+const CLUSTER: &str = "people.cluster-c0ffee123456.us-east-1.rds.amazonaws.com";
+const CLUSTER_ID: &str = "cluster-ABCDEFGHIJKLMNOPQRSTUVWX12";
 const ROLE: &str = "arn:aws:sts::123456789012:assumed-role/orders-task/0a1b";
 
 const SECRETS: [(&str, &str); 3] = [
@@ -62,11 +67,17 @@ fn for_user<E: Kind>(server: &Server<E>, aws: &TestClient, user: &str) -> Comman
 }
 
 fn for_endpoint<E: Kind>(server: &Server<E>, aws: &TestClient, user: &str, endpoint: &str) -> Command {
+    let mut command = without_resource_id(server, aws, user, endpoint);
+    command.args(["--resource-id", ID]);
+    command
+}
+
+fn without_resource_id<E: Kind>(server: &Server<E>, aws: &TestClient, user: &str, endpoint: &str) -> Command {
     let credentials = server.credentials();
     let mut command = program();
     command
         .arg(format!("{}://{user}@{endpoint}/{}", E::SLUG, server.database()))
-        .args(["--dial", &server.dial().to_string(), "--resource-id", ID])
+        .args(["--dial", &server.dial().to_string()])
         .env("AWS_ENDPOINT_URL", url(aws))
         .env("AWS_ACCESS_KEY_ID", credentials.access_key_id())
         .env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key())
@@ -82,8 +93,8 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Runs the program, twice: for people and as JSON. Checks the status of both and that no secret is printed. Returns the step
-/// that failed first.
+/// Runs the program, twice: for people and as JSON. Checks the status of both and that no secret is printed. Returns
+/// the step that failed first.
 fn run(command: &mut Command) -> (i32, Value) {
     let people = command.output().unwrap();
     let output = command.arg("--json").output().unwrap();
@@ -212,6 +223,35 @@ async fn a_name_in_place_of_the_resource_id_is_found<E: Kind>() -> Result<(), Er
     Ok(())
 }
 
+async fn a_cluster_s_name_in_place_of_its_resource_id_is_found<E: Kind>() -> Result<(), Error> {
+    let endpoint = format!("{CLUSTER}:{}", E::PORT).parse().unwrap();
+    let server = Server::<E>::builder().database("orders").also_endpoint(endpoint).start().await?;
+    fixtures::create_user(&server, USER, "SELECT ON orders.*").await?;
+    server.allow_users(["another_user"])?;
+    let aws = usual();
+    let member = "<DBInstances><DBInstance><DBInstanceIdentifier>people-1</DBInstanceIdentifier>\
+                  <DBClusterIdentifier>people</DBClusterIdentifier><DBInstanceClass>db.r6g.large</DBInstanceClass>\
+                  </DBInstance></DBInstances>";
+    aws.on("DescribeDBInstances", 200, answer("DescribeDBInstances", member));
+    let cluster = format!(
+        "<DBClusters><DBCluster><DBClusterIdentifier>people</DBClusterIdentifier>\
+         <DbClusterResourceId>{CLUSTER_ID}</DbClusterResourceId><Endpoint>{CLUSTER}</Endpoint></DBCluster></DBClusters>"
+    );
+    aws.on("DescribeDBClusters", 200, answer("DescribeDBClusters", &cluster));
+    // Of each run, the id, which RDS returned, and then the name.
+    for answer in ["implicitDeny", "allowed", "implicitDeny", "allowed"] {
+        aws.on("SimulatePrincipalPolicy", 200, decision(answer));
+    }
+    let mut command = without_resource_id(&server, &aws, USER, CLUSTER);
+    command.arg("--ca-bundle").arg(server.ca_path());
+    let cause = "the name people in place of the resource id cluster-";
+    assert_fault(&mut command, 19, "policy", cause, CLUSTER_ID);
+    let simulated = aws.requests("SimulatePrincipalPolicy");
+    assert!(simulated[0].contains(&format!("dbuser%3A{CLUSTER_ID}%2Fnode_app")), "{}", simulated[0]);
+    assert!(simulated[1].contains("dbuser%3Apeople%2Fnode_app"), "{}", simulated[1]);
+    Ok(())
+}
+
 async fn an_execution_role_is_found<E: Kind>() -> Result<(), Error> {
     let server = fixtures::app_server::<E>().await?;
     server.allow_users(["another_user"])?;
@@ -267,6 +307,28 @@ async fn a_certificate_that_can_not_be_verified_is_found<E: Kind>() -> Result<()
     Ok(())
 }
 
+async fn the_system_s_roots_are_found_for_psql<E: Kind>() -> Result<(), Error> {
+    let server = fixtures::app_server::<E>().await?;
+    let endpoint = server.endpoint().to_string();
+    let of_unknown_authority = || for_endpoint(&server, &usual(), USER, &endpoint);
+    let verified = || for_user(&server, &usual(), USER);
+    if E::SLUG == "postgres" {
+        for mut command in [of_unknown_authority(), verified()] {
+            command.env("PGSSLROOTCERT", "system");
+            let cause = "sslrootcert=system (PGSSLROOTCERT)";
+            assert_fault(&mut command, 15, "tls", cause, "unset PGSSLROOTCERT");
+        }
+    } else {
+        // No client of MySQL reads the variable.
+        let mut command = of_unknown_authority();
+        command.env("PGSSLROOTCERT", "system");
+        assert_fault(&mut command, 15, "tls", "is not among the trust roots", "--ca-bundle");
+        assert_eq!(run(verified().env("PGSSLROOTCERT", "system")), (0, Value::Null));
+    }
+    assert_eq!(run(verified().env("PGSSLROOTCERT", server.ca_path())), (0, Value::Null));
+    Ok(())
+}
+
 async fn a_database_that_does_not_exist_is_found<E: Kind>() -> Result<(), Error> {
     let server = fixtures::app_server::<E>().await?;
     let mut command = program();
@@ -288,10 +350,12 @@ on_each_engine![
     a_user_with_a_password_is_found,
     a_missing_policy_is_found,
     a_name_in_place_of_the_resource_id_is_found,
+    a_cluster_s_name_in_place_of_its_resource_id_is_found,
     an_execution_role_is_found,
     a_target_that_the_proxy_can_not_use_is_found,
     an_instance_that_is_too_small_is_found,
     a_certificate_that_can_not_be_verified_is_found,
+    the_system_s_roots_are_found_for_psql,
     a_database_that_does_not_exist_is_found,
 ];
 
@@ -352,7 +416,24 @@ fn a_closed_port_is_found() {
     let dial = format!("127.0.0.1:{}", closed_port());
     let mut command = for_host(&usual(), HOST);
     command.args(["--dial", &dial]);
-    assert_fault(&mut command, 14, "port", &format!("no TCP connection to {dial}"), "security group");
+    assert_fault(&mut command, 14, "port", &format!("no TCP connection to {dial}"), "the tunnel");
+}
+
+#[test]
+fn a_server_that_refuses_connections_is_found() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dial = listener.local_addr().unwrap().to_string();
+    // MySQL's error in place of the greeting.
+    let packet = [&[23_u8, 0, 0, 0, 0xff][..], &1040_u16.to_le_bytes(), b"Too many connections"].concat();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            drop(stream.and_then(|mut stream| stream.write_all(&packet)));
+        }
+    });
+    let mut command = for_host(&usual(), HOST);
+    command.args(["--dial", &dial]);
+    let cause = "the server refuses connections (1040: Too many connections)";
+    assert_fault(&mut command, 21, "login", cause, "max_connections");
 }
 
 #[test]
@@ -382,8 +463,53 @@ fn the_credentials_of_a_profile_are_examined_in_place_of_those_of_the_environmen
         "{}",
         text(&output)
     );
-    let (status, failed) = run(&mut command("no_such_profile"));
-    assert_eq!((status, failed["step"].as_str()), (10, Some("credentials")), "{failed}");
+    let cause = "the AWS profile \"no_such_profile\" is neither in ";
+    assert_fault(&mut command("no_such_profile"), 10, "credentials", cause, "correct the profile");
+    let mut without_region = program();
+    without_region.arg(format!("mysql://{USER}@db.example.com/orders?profile=no_such_profile"));
+    without_region.arg("--offline").envs(SECRETS);
+    assert_fault(&mut without_region, 10, "credentials", cause, "correct the profile");
+}
+
+#[test]
+fn the_profile_of_the_target_is_used_without_an_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, config) = (folder.path().join("credentials"), folder.path().join("config"));
+    let keys = |profile: &str, id: &str| {
+        format!("[{profile}]\naws_access_key_id = {id}\naws_secret_access_key = K7MDENGbPxRfi\n")
+    };
+    std::fs::write(&file, keys("orders", "AKIDTARGET") + &keys("other", "AKIDOPTION")).unwrap();
+    std::fs::write(&config, "[profile orders]\nregion = eu-west-2\n[profile other]\nregion = eu-west-3\n")
+        .unwrap();
+    for (arguments, id, region) in
+        [(&[][..], "AKIDTARGET", "eu-west-2"), (&["--profile", "other"][..], "AKIDOPTION", "eu-west-3")]
+    {
+        let mut command = program();
+        command
+            .arg(format!("mysql://{USER}@db.example.com/orders?profile=orders"))
+            .args(["--offline", "--json"])
+            .args(arguments)
+            .env("AWS_SHARED_CREDENTIALS_FILE", &file)
+            .env("AWS_CONFIG_FILE", &config)
+            .envs(SECRETS);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["target"]["region"], region, "{report}");
+        assert_eq!(report["steps"][0]["detail"], id, "{report}");
+    }
+}
+
+#[test]
+fn an_end_of_the_keys_that_is_no_time_is_not_repeated() {
+    // `run` checks that the secret is not printed.
+    let not_text = OsString::from_vec(b"2999-01-01T00:00:00Z\xff".to_vec());
+    for value in [OsString::from(SECRETS[1].1), not_text] {
+        let mut command = for_host(&usual(), HOST);
+        command.arg("--offline").env("AWS_CREDENTIAL_EXPIRATION", value);
+        let cause = "AWS_CREDENTIAL_EXPIRATION is not a time";
+        assert_fault(&mut command, 10, "credentials", cause, "correct the profile");
+    }
 }
 
 #[test]
@@ -403,6 +529,6 @@ fn keys_of_the_environment_that_have_ended_are_found() {
 fn a_password_in_the_target_is_refused_and_not_repeated() {
     let output = program().arg(format!("mysql://{USER}:hunter2@{HOST}/orders")).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
-    assert!(text(&output).contains("it has a password"), "{}", text(&output));
+    assert!(text(&output).contains("has a password"), "{}", text(&output));
     assert!(!text(&output).contains("hunter2"), "{}", text(&output));
 }

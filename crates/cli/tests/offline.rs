@@ -1,5 +1,7 @@
 //! Tests of the commands that call nothing: `roots`, `policy`, `completions`, `man` and help.
 
+mod terminal;
+
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
@@ -46,11 +48,14 @@ fn a_bundle_is_compared_and_the_status_says_whether_it_differs() {
     };
     let same = write("same.pem", Roots::rds().pem());
     assert_eq!(printed(&["roots", "--refresh", &same]), "0 added, 0 removed, 81 kept\n");
-    let more = write("more.pem", Roots::bundled().pem());
-    let done = run(&["roots", "--refresh", &more]);
+    let own = write("own.pem", printed(&["roots"]).as_bytes());
+    assert_eq!(printed(&["roots", "--refresh", &own]), "0 added, 0 removed, 86 kept\n");
+    let done = run(&["roots", "--proxy", "--refresh", &own]);
     assert_eq!(done.status.code(), Some(2));
-    assert!(text(&done.stdout).contains("+ Amazon Root CA 1, valid to 2038-01-17"), "{}", text(&done.stdout));
-    assert!(text(&done.stdout).ends_with("5 added, 0 removed, 81 kept\n"), "{}", text(&done.stdout));
+    assert!(text(&done.stdout).ends_with("81 added, 0 removed, 5 kept\n"), "{}", text(&done.stdout));
+    let done = run(&["roots", "--proxy", "--refresh", &same]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stdout).contains("- Amazon Root CA 1, valid to 2038-01-17"), "{}", text(&done.stdout));
     let proxy = write("proxy.pem", Roots::proxy().pem());
     assert_eq!(printed(&["roots", "--proxy", "--refresh", &proxy]), "0 added, 0 removed, 5 kept\n");
     let none = write("none.pem", b"");
@@ -144,7 +149,7 @@ fn each_command_has_a_manual_page_and_examples_in_its_help() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(printed(&["man", "--out", folder.path().to_str().unwrap()]), "");
     let main = printed(&["man"]);
-    assert!(main.starts_with(".ie") && main.contains("Exit status"), "{main}");
+    assert!(main.starts_with(".ie") && main.contains(".SH EXIT STATUS"), "{main}");
     for command in commands() {
         assert!(main.contains(&format!("rds\\-iam\\-{}(1)", command.replace('-', "\\-"))), "{command}");
         let page = std::fs::read_to_string(folder.path().join(format!("rds-iam-{command}.1"))).unwrap();
@@ -173,5 +178,18 @@ fn help_has_no_colour_in_a_pipe_or_with_no_color() {
         let done = run(arguments);
         let shown = [text(&done.stdout), text(&done.stderr)].concat();
         assert!(!shown.is_empty() && !shown.contains('\u{1b}'), "{shown:?}");
+        let on_terminal = |no_color: Option<&str>| {
+            let mut command = terminal::on_terminal(env!("CARGO_BIN_EXE_rds-iam"), arguments);
+            command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("TERM", "xterm");
+            command.envs(no_color.map(|value| ("NO_COLOR", value)));
+            let shown = command.stdin(Stdio::null()).output().unwrap();
+            assert_eq!(shown.status.code(), done.status.code());
+            text(&shown.stdout).to_owned()
+        };
+        for (no_color, expected) in [(None, true), (Some(""), true), (Some("1"), false)] {
+            let shown = on_terminal(no_color);
+            assert!(shown.contains("Usage:"), "{shown:?}");
+            assert_eq!(terminal::is_styled(&shown), expected, "NO_COLOR={no_color:?}: {shown:?}");
+        }
     }
 }

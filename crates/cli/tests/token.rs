@@ -120,10 +120,69 @@ fn a_profile_is_read_from_the_files_in_place_of_the_environment() {
     let of = |profile: &'static str| [&login(HOST, "ada")[..], &["--profile", profile]].concat();
     let printed = token(&of("other"), &files);
     verify(&printed, HOST, "eu-west-1", "ada", AccessKey::new("OTHER", SECRET));
-    failed(&of("missing"), &files, "missing");
     failed(&login(HOST, "ada"), &[], "no AWS credentials were found");
     let empty = [&KEYS[..], &[("AWS_ENDPOINT_URL_STS", "")]].concat();
     failed(&login(HOST, "ada"), &empty, "AWS_ENDPOINT_URL_STS is empty");
+}
+
+#[test]
+fn a_profile_that_does_not_exist_is_reported_with_the_files() {
+    let missing = |host: &'static str| [&login(host, "ada")[..], &["--profile", "nope"]].concat();
+    let nowhere = "error: the AWS profile \"nope\" is neither in /dev/null (AWS_CONFIG_FILE) nor in /dev/null \
+                   (AWS_SHARED_CREDENTIALS_FILE), which have no profiles: add [profile nope] to the first file or \
+                   [nope] to the second\n";
+    // A name without a region fails for the profile, too.
+    for host in [HOST, "db.example.com"] {
+        let done = run(&missing(host), &KEYS);
+        assert_eq!((done.status.code(), text(&done.stderr)), (Some(1), nowhere));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (config, file) = (folder.path().join("config"), folder.path().join("credentials"));
+    // In this file, the section of a profile has a prefix.
+    std::fs::write(&config, "[profile work]\nregion = eu-west-2\n[nope]\nregion = eu-west-3\n").unwrap();
+    std::fs::write(&file, "[home]\naws_access_key_id = X\n").unwrap();
+    let files = [
+        ("AWS_CONFIG_FILE", config.to_str().unwrap()),
+        ("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap()),
+    ];
+    let other =
+        "which have the profiles home, work: name one of these, or add [profile nope] to the first file";
+    failed(&missing(HOST), &[&KEYS[..], &files].concat(), other);
+    // Keys of the environment come before the profile of a variable.
+    let variable = [("AWS_PROFILE", "nope")];
+    token(&login(HOST, "ada"), &[&KEYS[..], &variable].concat());
+    let expected = "the AWS profile \"nope\" of AWS_PROFILE is neither in /dev/null (AWS_CONFIG_FILE)";
+    failed(&login(HOST, "ada"), &variable, expected);
+    failed(&login(HOST, "ada"), &[&variable[..], &files].concat(), "the AWS profile \"nope\" of AWS_PROFILE");
+}
+
+#[test]
+fn files_without_their_variables_are_named_by_their_usual_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(&[&login(HOST, "ada")[..], &["--profile", "nope"]].concat(), &KEYS);
+    command.env_remove("AWS_CONFIG_FILE").env_remove("AWS_SHARED_CREDENTIALS_FILE");
+    let done = command.env("HOME", folder.path()).output().unwrap();
+    let expected = "is neither in ~/.aws/config nor in ~/.aws/credentials, which have no profiles";
+    assert!(text(&done.stderr).contains(expected), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_text_of_a_credential_process_neither_begins_a_line_nor_steers_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, script) = (folder.path().join("config"), folder.path().join("login.sh"));
+    std::fs::write(&script, r"printf 'no login\n\n::error::forged\r\n\033[2J' >&2; exit 1").unwrap();
+    std::fs::write(&config, format!("[default]\ncredential_process = sh {}\n", script.display())).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let files = [("AWS_CONFIG_FILE", config.to_str().unwrap()), ("PATH", &path)];
+    let expected = r"no login ::error::forged \u{1b}[2J";
+    failed(&login(HOST, "ada"), &files, expected);
+    let url = format!("postgres://ada@{HOST}/orders");
+    failed(&["connect", &url, "--", "true"], &files, expected);
+    // The result of doctor is on standard output.
+    let done = run(&["doctor", &url, "--offline"], &files);
+    assert_eq!(done.status.code(), Some(10), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains(expected), "{}", text(&done.stdout));
+    assert!(!text(&done.stdout).lines().any(|line| line.trim().starts_with("::")), "{}", text(&done.stdout));
 }
 
 #[test]
@@ -133,7 +192,7 @@ fn credentials_that_have_ended_are_refused() {
     failed(
         &login(HOST, "ada"),
         &end("tomorrow"),
-        "AWS_CREDENTIAL_EXPIRATION is \"tomorrow\"; expected a time",
+        "AWS_CREDENTIAL_EXPIRATION is not a time; expected one such as",
     );
     token(&login(HOST, "ada"), &end("2999-01-01T00:00:00+00:00"));
     let folder = tempfile::tempdir().unwrap();

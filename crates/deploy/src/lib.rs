@@ -8,7 +8,7 @@
 //! | [`ssm`] | the app's parameters: read, compare, write, delete |
 //! | [`proxy_auth`] | end-to-end IAM authentication of an RDS Proxy |
 //! | [`invoke_bootstrap`] | the Lambda function that creates the database users |
-//! | [`image`] | images in ECR by digest: push, inspect, promote, mark as deployed |
+//! | [`image`] | images in ECR by digest: push, inspect, promote, mark as deployed; a login for other programs |
 //! | [`rollout`] | rollout of an image by an instance refresh, and rollback |
 //! | [`snapshot`] | a snapshot of the database |
 //! | [`identity`] | the database identity of the running service |

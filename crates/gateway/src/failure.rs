@@ -1,8 +1,9 @@
 //! The reasons why a session is not opened, or ends early, and how each protocol reports them to the client.
 
 use std::io;
+use std::time::SystemTime;
 
-use rds_iam_token::{Endpoint, MintError};
+use rds_iam_token::{Endpoint, MintError, Token};
 use thiserror::Error;
 
 /// The reason why a session was not opened, or ended.
@@ -30,6 +31,14 @@ pub enum Failure {
     Full {
         /// The limit.
         limit: usize,
+    },
+    /// Too many clients log in.
+    #[error(
+        "too many clients log in: the gateway begins {per_second} logins a second. Try again, or raise the limit"
+    )]
+    TooFast {
+        /// The limit.
+        per_second: u32,
     },
     /// The login took too long.
     #[error("the login was not complete after {} s", .0.as_secs())]
@@ -76,9 +85,25 @@ pub enum Failure {
         /// The unexpected part.
         what: &'static str,
     },
-    /// A connection failed while the login was in progress.
-    #[error("the connection failed during the login")]
+    /// The database's connection failed while the login was in progress.
+    #[error("the connection to {endpoint} failed during the login")]
+    Lost {
+        /// The endpoint.
+        endpoint: Endpoint,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The client's connection failed while the login was in progress.
+    #[error("the client's connection failed during its login")]
     Io(#[from] io::Error),
+}
+
+/// What the secret parts of a token begin with.
+pub(crate) const TOKEN_PARAMETER: &str = "X-Amz-";
+
+/// Returns a server's text up to a token that it repeats, or `None` if it repeats none.
+pub(crate) fn without_token(text: &str) -> Option<String> {
+    text.find(TOKEN_PARAMETER).map(|at| format!("{}… (a token followed)", &text[..at]))
 }
 
 impl Failure {
@@ -86,16 +111,30 @@ impl Failure {
     pub(crate) const REASONS: &[&str] =
         &["client", "denied", "limit", "timeout", "credentials", "unreachable", "tls", "refused", "upstream"];
 
+    /// Returns whether it refuses a token that was signed before the login `started`: it may have been revoked with its
+    /// credentials, so that a new one is worth one more try.
+    pub(crate) fn may_be_of_revoked(&self, token: &Token, started: SystemTime) -> bool {
+        matches!(self, Self::Refused { code, .. } if code.is_login_refusal()) && token.signed_at() < started
+    }
+
+    /// Returns the failure of a stream that is the database's.
+    pub(crate) fn of_database(self, endpoint: &Endpoint) -> Self {
+        match self {
+            Self::Io(source) => Self::Lost { endpoint: endpoint.clone(), source },
+            other => other,
+        }
+    }
+
     /// Returns the reason in a word, as in the metrics' label `reason`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::ClientGone | Self::Malformed(_) | Self::TooLong { .. } => "client",
+            Self::ClientGone | Self::Malformed(_) | Self::TooLong { .. } | Self::Io(_) => "client",
             Self::Denied(_) => "denied",
-            Self::Full { .. } => "limit",
+            Self::Full { .. } | Self::TooFast { .. } => "limit",
             Self::TimedOut(_) => "timeout",
             Self::Credentials(_) => "credentials",
-            Self::Unreachable { .. } | Self::Io(_) => "unreachable",
+            Self::Unreachable { .. } | Self::Lost { .. } => "unreachable",
             Self::NoTls(_) | Self::Tls { .. } => "tls",
             Self::Refused { .. } => "refused",
             Self::Unexpected { .. } => "upstream",

@@ -18,6 +18,8 @@ pub mod mysql;
 mod password;
 pub mod postgres;
 mod relay;
+#[cfg(test)]
+mod scripted;
 mod serve;
 mod session;
 mod state;
@@ -32,7 +34,7 @@ pub use password::LocalPassword;
 pub use relay::{Ended, Relay};
 pub use serve::Gateway;
 pub use state::{Row, Target};
-pub use upstream::{Secured, Upstream, connector, server_name};
+pub use upstream::{Secured, Upstream};
 pub use user::{Tokens, UserRule};
 
 /// The most bytes of one packet or message before the login is complete: 128 KiB. A token may have 64 KB, and the

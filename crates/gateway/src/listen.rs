@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 pub enum Address {
     /// An IP address of this machine, and a port. Port 0 is any free one.
     Tcp(SocketAddr),
-    /// The path of a Unix socket. Its file has mode 0600, and only processes of the same user are served.
+    /// The path of a Unix socket. Its file has mode 0600, and only processes of the same user and of root are served.
     Unix(PathBuf),
 }
 
@@ -32,7 +32,7 @@ impl FromStr for Address {
         if let Ok(port) = text.parse::<u16>() {
             return Ok(Self::Tcp((IpAddr::from([127, 0, 0, 1]), port).into()));
         }
-        text.parse().map(Self::Tcp).map_err(|_| ListenError::Address(text.to_owned()))
+        text.parse().map(Self::Tcp).map_err(|_| ListenError::Address)
     }
 }
 
@@ -50,10 +50,11 @@ impl fmt::Display for Address {
 #[non_exhaustive]
 pub enum ListenError {
     /// The text is no address.
+    // It is not repeated: text in the wrong place may have a password.
     #[error(
-        "{0:?} is no address to listen on: write a port, 127.0.0.1:PORT, [::1]:PORT or the absolute path of a socket"
+        "no address to listen on: write a port, 127.0.0.1:PORT, [::1]:PORT or the absolute path of a socket"
     )]
-    Address(String),
+    Address,
     /// The address can be reached from other machines, on which every client would be logged in.
     #[error(
         "{0} can be reached from other machines, which would be logged in without a password. Listen on 127.0.0.1, \
@@ -67,13 +68,26 @@ pub enum ListenError {
     #[error("{} exists and is no socket: it is left as it is. Choose another path", .0.display())]
     NotASocket(PathBuf),
     /// The system does not open the address.
-    #[error("can't listen on {address}")]
+    #[error("can't listen on {address}{}", system_help(address, source))]
     System {
         /// The address.
         address: Address,
         /// The system's error.
         source: io::Error,
     },
+}
+
+/// Returns what to do about the usual errors of the system, or nothing.
+fn system_help(address: &Address, source: &io::Error) -> &'static str {
+    match (source.kind(), address) {
+        (io::ErrorKind::NotFound, Address::Unix(_)) => ": create its folder first",
+        (io::ErrorKind::PermissionDenied, Address::Unix(_)) => {
+            ": choose a folder that this user may write to"
+        }
+        (io::ErrorKind::PermissionDenied, Address::Tcp(_)) => ": choose a port from 1024 on",
+        (io::ErrorKind::AddrNotAvailable, Address::Tcp(_)) => ": it is no address of this machine",
+        _ => "",
+    }
 }
 
 /// An open address. Dropping it closes it, and removes a socket's file.
@@ -138,13 +152,18 @@ impl Listener {
             Self::Unix(listener, _) => loop {
                 let (stream, _) = listener.accept().await?;
                 let user = stream.peer_cred()?.uid();
-                if user == geteuid().as_raw() || user == 0 {
+                if may_connect(user, geteuid().as_raw()) {
                     return Ok(Client::Unix(stream));
                 }
                 tracing::warn!(user, "refused a client of another user of this machine");
             },
         }
     }
+}
+
+/// Returns whether a process of the user `peer` is served by one of `own`. Root could read the gateway's memory anyway.
+fn may_connect(peer: u32, own: u32) -> bool {
+    peer == own || peer == 0
 }
 
 /// The file of a socket.
@@ -221,6 +240,27 @@ mod tests {
         for wrong in ["", "app.sock", "localhost:3306", "70000", ":3306"] {
             assert!(wrong.parse::<Address>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_socket_serves_its_own_user_and_root() {
+        for (peer, own, served) in
+            [(1000, 1000, true), (0, 1000, true), (1001, 1000, false), (1000, 0, false), (0, 0, true)]
+        {
+            assert_eq!(may_connect(peer, own), served, "{peer} at {own}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_system_refuses_is_reported_with_what_to_do() {
+        let help = |kind: io::ErrorKind, address: &str| {
+            let source = io::Error::from(kind);
+            ListenError::System { address: address.parse().unwrap(), source }.to_string()
+        };
+        assert!(help(io::ErrorKind::NotFound, "/run/no/app.sock").ends_with("create its folder first"));
+        assert!(help(io::ErrorKind::PermissionDenied, "443").contains("a port from 1024 on"));
+        assert!(help(io::ErrorKind::PermissionDenied, "/run/app.sock").contains("this user may write"));
+        assert_eq!(help(io::ErrorKind::OutOfMemory, "3306"), "can't listen on 127.0.0.1:3306");
     }
 
     #[tokio::test]

@@ -11,8 +11,9 @@ use std::task::{Context, Poll, ready};
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+use crate::limit::LAST_BYTES;
 use crate::{Followed, Frames};
 
 /// The most bytes that are read before they are written: 64 KiB, four records of TLS.
@@ -71,6 +72,11 @@ where
         self.requests.active.max(self.answers.active)
     }
 
+    /// Returns whether the last bytes were the client's: a statement runs.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.requests.active > self.answers.active
+    }
+
     /// Counts the bytes from now on that are received from the client, and from the database.
     pub(crate) fn count(&mut self, from_client: Counter, from_database: Counter) {
         self.requests.bytes = from_client;
@@ -82,26 +88,32 @@ where
         (self.requests.bytes.get(), self.answers.bytes.get())
     }
 
-    /// Closes both connections. The client is sent `farewell`, an error message, if no other message is incomplete.
+    /// Closes both connections. The client is sent `farewell`, an error message, if no other message is incomplete. A peer
+    /// that takes nothing any more is waited for at most 5 seconds.
     pub async fn close(mut self, farewell: &[u8]) {
-        if self.answers.is_between_messages() {
-            // A client that has gone does not need the message.
-            drop(self.client.write_all(farewell).await);
-        }
-        drop(self.client.shutdown().await);
-        drop(self.upstream.shutdown().await);
+        let is_whole = self.answers.is_between_messages();
+        let (client, upstream) = (&mut self.client, &mut self.upstream);
+        let to_client = async {
+            if is_whole {
+                // A client that has gone does not need the message.
+                drop(client.write_all(farewell).await);
+            }
+            client.shutdown().await
+        };
+        // The other connection is closed in any case.
+        let (_client, _upstream) =
+            tokio::join!(timeout(LAST_BYTES, to_client), timeout(LAST_BYTES, upstream.shutdown()));
     }
 
     /// Closes the client's connection, and returns that of the database if every byte of both directions has been written and
     /// the database's last message is complete: it can serve another client once its session has been reset.
     pub async fn release(mut self) -> Option<U> {
-        let is_complete = self.requests.kept.is_empty() && self.answers.is_between_messages();
-        drop(self.client.shutdown().await);
-        if is_complete {
-            return Some(self.upstream);
+        if !self.requests.kept.is_empty() || !self.answers.is_between_messages() {
+            self.close(&[]).await;
+            return None;
         }
-        drop(self.upstream.shutdown().await);
-        None
+        drop(timeout(LAST_BYTES, self.client.shutdown()).await);
+        Some(self.upstream)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {

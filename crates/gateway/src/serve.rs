@@ -13,14 +13,11 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::limit::Admission;
+use crate::limit::{ACCEPT_PAUSE, Admission};
 use crate::listen::{Client, Listener};
 use crate::metrics::Metrics;
 use crate::state::{Counted, Row, Served, Status, Target, Watched};
 use crate::{Address, Failure, ListenError, admin, session};
-
-/// The pause after a failure to accept a client: 50 milliseconds. The usual cause, too many open files, passes when one ends.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The time in which sessions are closed after the drain's deadline: 5 seconds.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
@@ -85,7 +82,8 @@ impl Gateway {
         Ok(())
     }
 
-    /// Logs in to the database of each target whose user is known, and out again.
+    /// Logs in to the database of each target, and out again. Where each client names its user, only TLS is tested, which is
+    /// logged.
     ///
     /// # Errors
     /// Returns the target's name and the reason of the first login that fails.
@@ -106,8 +104,7 @@ impl Gateway {
     pub async fn serve_admin(&self, address: SocketAddr) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let router = admin::router(Arc::clone(&self.watched));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(admin::serve(listener, Arc::clone(&self.watched)));
         Ok(address)
     }
 

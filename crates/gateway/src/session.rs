@@ -1,12 +1,15 @@
 //! One client: its login, and the session after it.
 
+use std::future::pending;
+
 use rds_iam_infra::Engine;
 use rds_iam_report::ErrorReport;
 use rds_iam_token::{Token, TokenSource};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::limit::LAST_BYTES;
 use crate::relay::{Ended, Relay};
 use crate::state::{Counted, Served};
 use crate::upstream::Secured;
@@ -34,14 +37,10 @@ pub(crate) async fn open<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let limit = served.target.limits.login;
-    let opening = async {
-        match served.target.engine {
-            Engine::MySql => open_mysql(client, served, full).await.map(Some),
-            Engine::Postgres => open_postgres(client, served, full).await,
-        }
-    };
-    timeout(limit, opening).await.unwrap_or(Err(Failure::TimedOut(limit)))
+    match served.target.engine {
+        Engine::MySql => open_mysql(client, served, full).await.map(Some),
+        Engine::Postgres => open_postgres(client, served, full).await,
+    }
 }
 
 async fn open_mysql<S>(mut client: S, served: &Served, full: Option<Failure>) -> Result<Opened<S>, Failure>
@@ -49,17 +48,28 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let target = &served.target;
-    if let Some(full) = full {
-        let error = mysql::ErrorPacket::from_failure(&full);
-        mysql::accept::refuse_before_greeting(&mut client, &error).await?;
-        return Err(full);
+    let refusal = match full {
+        // The server is dialled before the client is known, since its greeting comes first. A client that leaves then, such
+        // as a port scan, costs the server a login that was broken off, and after 100 in a row without a login it blocks
+        // this host.
+        None => served.admission.login(left(&mut client)).await.err(),
+        full => full,
+    };
+    if matches!(refusal, Some(Failure::ClientGone)) {
+        return Err(Failure::ClientGone);
+    }
+    if let Some(refusal) = refusal {
+        let error = mysql::ErrorPacket::from_failure(&refusal);
+        drop(timeout(LAST_BYTES, mysql::accept::refuse_before_greeting(&mut client, &error)).await);
+        return Err(refusal);
     }
     let password = target.password.as_ref().map(LocalPassword::expose);
-    let session = mysql::session::open(client, &target.upstream, password, async |login| {
+    let limit = target.limits.login;
+    let session = mysql::session::open(client, &target.upstream, password, limit, async |login| {
         if login.database.is_none() {
             login.database = target.database.clone().map(String::into_bytes);
         }
-        authorize(served, &login.user).await
+        authorize(served, &login.user)
     });
     let session = session.await?;
     let (requests, answers) = (mysql::ClientFrames::new(), mysql::ServerFrames::new());
@@ -76,24 +86,32 @@ where
 {
     let target = &served.target;
     let password = target.password.as_ref().map(LocalPassword::expose);
-    let opened = postgres::session::open(client, &target.upstream, &served.keys, password, async |user| {
-        if let Some(full) = full {
-            return Err(full);
-        }
-        authorize(served, user).await
-    });
+    let limit = target.limits.login;
+    let opened =
+        postgres::session::open(client, &target.upstream, &served.keys, password, limit, async |user| {
+            if let Some(full) = full {
+                return Err(full);
+            }
+            let tokens = authorize(served, user)?;
+            served.admission.login(pending()).await?;
+            Ok(tokens)
+        });
     let Some(session) = opened.await? else { return Ok(None) };
     let (requests, answers) = (postgres::ClientFrames::new(()), postgres::ServerFrames::new(()));
     let relay = Relay::new(session.client, session.upstream, requests, answers);
     Ok(Some(Opened::Postgres(relay, session.cancel)))
 }
 
+/// Returns once a client of MySQL has left, or has sent something before the server's greeting.
+async fn left<S: AsyncRead + Unpin>(client: &mut S) {
+    // What it sent is no login, and is lost.
+    drop(client.read(&mut [0; 1]).await);
+}
+
 /// Returns the tokens for a client that named the user `asked`, when it may log in.
-async fn authorize(served: &Served, asked: &str) -> Result<TokenSource, Failure> {
+fn authorize(served: &Served, asked: &str) -> Result<TokenSource, Failure> {
     let target = &served.target;
-    let source = target.tokens.source(&target.user.decide(asked)?)?;
-    served.admission.login().await;
-    Ok(source)
+    target.tokens.source(&target.user.decide(asked)?)
 }
 
 /// Forwards a session until it ends, and logs why.
@@ -158,11 +176,13 @@ async fn forward<S, Q, A>(
     let listener = &client.served.target.name;
     let limit = client.served.target.limits.idle;
     loop {
-        let idle_until = limit.and_then(|limit| relay.last_active().checked_add(limit));
+        // A statement runs, however long that takes, while the last bytes are the client's.
+        let since = if relay.awaits_answer() { Instant::now() } else { relay.last_active() };
+        let idle_until = limit.and_then(|limit| since.checked_add(limit));
         let idle = async {
             match idle_until {
                 Some(moment) => sleep_until(moment).await,
-                None => std::future::pending().await,
+                None => pending().await,
             }
         };
         let reason = tokio::select! {
@@ -181,7 +201,9 @@ async fn forward<S, Q, A>(
             }
             () = async { drop(close.wait_for(|close| *close).await) } => Farewell::Ending,
             () = idle => {
-                if limit.is_some_and(|limit| relay.last_active() + limit > Instant::now()) {
+                if relay.awaits_answer()
+                    || limit.is_some_and(|limit| relay.last_active() + limit > Instant::now())
+                {
                     continue;
                 }
                 tracing::info!(listener, "an idle session is closed");
@@ -192,13 +214,20 @@ async fn forward<S, Q, A>(
     }
 }
 
-/// Logs in as the user of the listener, and out again.
+/// Logs in as the user of the listener, and out again. Where each client names its user, only TLS is tested.
 ///
 /// # Errors
 /// Returns the reason why that failed.
 pub(crate) async fn test_login(served: &Served) -> Result<(), Failure> {
     let target = &served.target;
-    let Some(user) = target.user.named() else { return Ok(()) };
+    let Some(user) = target.user.named() else {
+        let listener = &target.name;
+        tracing::warn!(listener, "no login was tested, since each client names its user; TLS is verified");
+        return match target.engine {
+            Engine::MySql => mysql::session::test_tls(&target.upstream).await,
+            Engine::Postgres => postgres::session::test_tls(&target.upstream).await,
+        };
+    };
     let source = target.tokens.source(user)?;
     let token: Token = source.token().await.map_err(Failure::Credentials)?;
     let database = target.database.as_deref();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rds_iam_roots::Roots;
 use rds_iam_token::{Endpoint, Host};
+use rustix::net::sockopt;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
@@ -19,6 +20,12 @@ use crate::Failure;
 
 /// The time limit for a TCP connection, and for the TLS handshake after it: 10 seconds each.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The silence after which the system asks the database whether it is there: 30 seconds; then every 10 seconds, and the
+/// connection fails at the third question without an answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_PROBES: u32 = 3;
 
 /// A connection to the database over verified TLS.
 pub type Secured = tokio_rustls::client::TlsStream<TcpStream>;
@@ -69,6 +76,7 @@ impl Upstream {
             .map_err(|_| unreachable(timed_out("connecting")))
             .and_then(|connected| connected.map_err(unreachable))?;
         stream.set_nodelay(true).map_err(unreachable)?;
+        keep_alive(&stream).map_err(|error| unreachable(error.into()))?;
         Ok(stream)
     }
 
@@ -84,6 +92,17 @@ impl Upstream {
     }
 }
 
+/// Lets the system find out that the database is gone without a word: clients do so on their own connections, which end at
+/// the gateway. There is no `TCP_USER_TIMEOUT`: it would also end a connection whose database is there, and reads nothing
+/// while a statement runs.
+fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEP_ALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, KEEP_ALIVE_PROBES)?;
+    Ok(())
+}
+
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")
@@ -94,10 +113,7 @@ impl fmt::Debug for Upstream {
 }
 
 /// Returns the TLS client that trusts `roots` alone.
-///
-/// # Errors
-/// Returns an error if a root can't be used.
-pub fn connector(roots: &Roots) -> io::Result<TlsConnector> {
+fn connector(roots: &Roots) -> io::Result<TlsConnector> {
     let mut store = RootCertStore::empty();
     for root in roots.iter() {
         store.add(CertificateDer::from_slice(root.der())).map_err(io::Error::other)?;
@@ -112,10 +128,7 @@ pub fn connector(roots: &Roots) -> io::Result<TlsConnector> {
 }
 
 /// Returns the name of an endpoint that its certificate must have.
-///
-/// # Errors
-/// Returns an error if the host is no name that a certificate can have.
-pub fn server_name(endpoint: &Endpoint) -> io::Result<ServerName<'static>> {
+fn server_name(endpoint: &Endpoint) -> io::Result<ServerName<'static>> {
     Ok(match endpoint.host() {
         Host::V4(address) => ServerName::from(IpAddr::from(*address)),
         Host::V6(address) => ServerName::from(IpAddr::from(*address)),

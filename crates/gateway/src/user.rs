@@ -1,6 +1,6 @@
 //! The database user of a session, and the tokens for it.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use rds_iam_token::{DbUser, TokenSource};
 
 use crate::Failure;
 
-/// The most users of one listener that the clients may name: 100. Each has a token that is kept.
+/// The most users of one endpoint whose tokens are kept: 100. Clients may name more, and names that do not exist.
 const MAX_USERS: usize = 100;
 
 /// The user that a session logs in as.
@@ -57,9 +57,10 @@ impl UserRule {
     }
 }
 
-/// The tokens of one endpoint: one source for each user, kept from the user's first session on.
+/// The tokens of one endpoint: one source for each of the users that were last asked for.
 pub struct Tokens {
-    sources: Mutex<HashMap<DbUser, TokenSource>>,
+    /// The longest unused first.
+    sources: Mutex<VecDeque<(DbUser, TokenSource)>>,
     create: Box<Create>,
 }
 
@@ -75,20 +76,18 @@ impl Tokens {
     /// Returns the source of `user`'s tokens.
     ///
     /// # Errors
-    /// Returns the error of its creation, or [`Failure::Denied`] if clients have named too many users.
+    /// Returns the error of its creation.
     pub fn source(&self, user: &DbUser) -> Result<TokenSource, Failure> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = sources.get(user) {
-            return Ok(source.clone());
+        let kept = sources.iter().position(|(of, _)| of == user).and_then(|at| sources.remove(at));
+        let source = match kept {
+            Some((_, source)) => source,
+            None => (self.create)(user)?,
+        };
+        sources.push_back((user.clone(), source.clone()));
+        if sources.len() > MAX_USERS {
+            sources.pop_front();
         }
-        if sources.len() >= MAX_USERS {
-            return Err(Failure::Denied(format!(
-                "clients have named {MAX_USERS} users on this listener, and {user} is another one. Start another \
-                 listener for it"
-            )));
-        }
-        let source = (self.create)(user)?;
-        sources.insert(user.clone(), source.clone());
         Ok(source)
     }
 }
@@ -101,6 +100,12 @@ impl fmt::Debug for Tokens {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use aws_credential_types::Credentials;
+    use rds_iam_token::{Clock, Login, Minter};
+
     use super::*;
 
     #[test]
@@ -112,5 +117,28 @@ mod tests {
         let refused = UserRule::Only(app).decide("root\u{1b}[2J").unwrap_err().to_string();
         assert!(refused.contains("named root\\u{1b}[2J. Name app"), "{refused}");
         assert!(matches!(UserRule::Client.decide(""), Err(Failure::Denied(_))));
+    }
+    #[test]
+    fn the_tokens_of_the_users_that_were_last_asked_for_are_kept() {
+        let created = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&created);
+        let tokens = Tokens::new(move |user| {
+            count.fetch_add(1, Relaxed);
+            let endpoint = "orders.c0ffee.eu-west-1.rds.amazonaws.com:3306".parse().unwrap();
+            let login = Login::new(endpoint, "eu-west-1".parse().unwrap(), user.clone());
+            let keys = Credentials::from_keys("AKIDEXAMPLE", "example", None);
+            Ok(TokenSource::lazy(Minter::new(login, keys, Clock::system())))
+        });
+        let app: DbUser = "app".parse().unwrap();
+        tokens.source(&app).unwrap();
+        // A client that tries names does not keep others out.
+        for number in 0..2 * MAX_USERS {
+            tokens.source(&format!("name{number}").parse().unwrap()).unwrap();
+            tokens.source(&app).unwrap();
+        }
+        assert_eq!(created.load(Relaxed), 1 + 2 * MAX_USERS, "the source of app was kept");
+        assert_eq!(tokens.sources.lock().unwrap().len(), MAX_USERS);
+        tokens.source(&"name0".parse().unwrap()).unwrap();
+        assert_eq!(created.load(Relaxed), 2 + 2 * MAX_USERS, "the first name was not");
     }
 }

@@ -1,7 +1,7 @@
 //! Texts of files and servers, on their way to a terminal.
 
-/// Escapes the control characters that serde_json leaves in strings (U+007F to U+009F), so that a JSON text can't steer a
-/// terminal. Line breaks and indentation stay.
+/// Escapes the control characters that serde_json leaves in strings (U+007F to U+009F), so that a JSON text can't steer
+/// a terminal. Line breaks and indentation stay.
 ///
 /// ```
 /// let json = rds_iam_report::escape_json("{\n  \"name\": \"\u{9b}2J\"\n}");

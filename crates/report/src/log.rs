@@ -1,5 +1,6 @@
 //! Log lines as text or JSON, and the filter that keeps secrets out of them.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 
 use tracing::{Level, Metadata, Subscriber};
@@ -25,7 +26,7 @@ pub enum Format {
 /// # Errors
 /// Returns an error if this process logs already: a program calls it once.
 pub fn to_stdout(format: Format, directives: &str) -> Result<(), TryInitError> {
-    start(layer(format, directives, std::io::stdout, std::io::stdout().is_terminal()))
+    start(layer(format, directives, std::io::stdout, colours(&std::io::stdout())))
 }
 
 /// Starts logging to standard error, filtered by `RUST_LOG`, or by `default` if that is not set.
@@ -33,9 +34,30 @@ pub fn to_stdout(format: Format, directives: &str) -> Result<(), TryInitError> {
 /// # Errors
 /// Returns an error if this process logs already: a program calls it once.
 pub fn to_stderr(format: Format, default: &str) -> Result<(), TryInitError> {
+    to_stderr_through(format, default, std::io::stderr)
+}
+
+/// Starts logging as [`to_stderr`] does, through a writer that shares the terminal of standard error with other output.
+///
+/// # Errors
+/// Returns an error if this process logs already: a program calls it once.
+pub fn to_stderr_through<W>(format: Format, default: &str, writer: W) -> Result<(), TryInitError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let directives = if chosen.is_empty() { default } else { &chosen };
-    start(layer(format, directives, std::io::stderr, std::io::stderr().is_terminal()))
+    start(layer(format, directives, writer, colours(&std::io::stderr())))
+}
+
+/// Returns whether lines for this output have colours.
+fn colours(output: &impl IsTerminal) -> bool {
+    has_colours(output.is_terminal(), std::env::var_os("NO_COLOR").as_deref())
+}
+
+/// A terminal gets colours unless `NO_COLOR` is set and not empty: <https://no-color.org>.
+fn has_colours(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
 fn start(layer: impl Layer<tracing_subscriber::Registry> + Send + Sync) -> Result<(), TryInitError> {
@@ -87,6 +109,22 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn colours_are_for_a_terminal_without_no_color() {
+        for (is_terminal, no_color, expected) in [
+            (true, None, true),
+            (true, Some(""), true),
+            (true, Some("1"), false),
+            (true, Some("0"), false),
+            (false, None, false),
+            (false, Some(""), false),
+            (false, Some("1"), false),
+        ] {
+            let found = has_colours(is_terminal, no_color.map(OsStr::new));
+            assert_eq!(found, expected, "terminal: {is_terminal}, NO_COLOR: {no_color:?}");
         }
     }
 

@@ -34,7 +34,8 @@ locals {
   same_repository = var.repository_ids == null ? {} : { repository_id = [tostring(var.repository_ids.repository)] }
 
   # The required claims of a token, per role. A deploy role requires environment *and* branch: without the environment,
-  # a job could bypass its reviewers; without the branch, every branch that the environment accepts could deploy.
+  # a job could bypass its reviewers; without the branch, every branch that the environment accepts could deploy. An
+  # integration role has a GitHub environment of its own: a job's code can ask for any role that trusts its environment.
   claims = merge(
     {
       plan = merge(local.same_repository, {
@@ -44,6 +45,12 @@ locals {
     {
       for environment in var.environments : "deploy-${environment}" => merge(local.same_repository, {
         sub = ["${local.repository}:environment:${environment}"]
+        ref = [local.main_branch]
+      })
+    },
+    {
+      for environment in var.integrations : "integration-${environment}" => merge(local.same_repository, {
+        sub = ["${local.repository}:environment:${environment}-integration"]
         ref = [local.main_branch]
       })
     },
@@ -70,6 +77,13 @@ locals {
   plan_role_name = "${var.name}-plan"
   boundary_name  = "${var.name}-boundary"
   boundary_arn   = "${local.iam}:policy/${local.boundary_name}"
+
+  # Environment to its integration role and that role's boundary. No name of a deployment's resource begins like these:
+  # `integration` is longer than an environment's name can be.
+  integrations = { for environment in var.integrations : environment => {
+    role     = "${var.name}-integration-${environment}"
+    boundary = "${var.name}-integration-${environment}-boundary"
+  } }
 }
 
 # No thumbprint: AWS checks GitHub's certificate against its own trust store.

@@ -1,5 +1,5 @@
-# Outputs of GitHub's access: ARNs of the identity provider, the plan role, the deploy roles, and the permissions
-# boundary.
+# Outputs of GitHub's access: ARNs of the identity provider, the plan role, the deploy roles, the integration roles, and
+# the permissions boundary.
 
 output "provider_arn" {
   description = "ARN of GitHub's identity provider."
@@ -14,6 +14,11 @@ output "plan_role_arn" {
 output "deploy_role_arns" {
   description = "Environment to ARN of its deploy role, for jobs of the main branch."
   value       = { for environment, role in aws_iam_role.deploy : environment => role.arn }
+}
+
+output "integration_role_arns" {
+  description = "Environment to ARN of its integration role, for jobs of the main branch."
+  value       = { for environment, role in aws_iam_role.integration : environment => role.arn }
 }
 
 output "permissions_boundary_arn" {

@@ -1,4 +1,4 @@
-# Inputs of GitHub's access: repository, branch, environments, promotions, hosted zones, and state bucket.
+# Inputs of GitHub's access: repository, branch, environments, promotions, integrations, hosted zones, and state bucket.
 
 variable "name" {
   description = "The project: prefix of all names, and the value of the tag Project that deployments set on their keys."
@@ -101,6 +101,24 @@ variable "promotions" {
       for to, from in var.promotions : contains(var.environments, to) && contains(var.environments, from) && to != from
     ])
     error_message = "promotions must map an entry of environments to a different one."
+  }
+}
+
+variable "integrations" {
+  description = <<-EOT
+    Environments with a role for integration tests: jobs with the GitHub environment `<environment>-integration` reach
+    the database through the jump host. The deployment attaches the role's policies.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = (
+      alltrue([for e in var.integrations : contains(var.environments, e)]) &&
+      length(distinct(var.integrations)) == length(var.integrations)
+    )
+    error_message = "integrations must be entries of environments, without wildcard, and must not repeat a name."
   }
 }
 

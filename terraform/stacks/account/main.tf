@@ -25,6 +25,7 @@ module "github_oidc" {
   main_branch       = var.github.main_branch
   environments      = var.github.environments
   promotions        = var.github.promotions
+  integrations      = var.github.integrations
   zones             = local.zones
   create_provider   = var.github.create_provider
   state_bucket_arn  = module.state.arn

@@ -12,10 +12,11 @@ output "backend" {
 }
 
 output "github" {
-  description = "The roles for GitHub Actions, with a deploy role for each environment, and the permissions boundary for all roles that they create."
+  description = "The roles for GitHub Actions, with a deploy role for each environment and an integration role for each of integrations, and the permissions boundary for all roles that deploy roles create."
   value = {
     plan_role_arn            = module.github_oidc.plan_role_arn
     deploy_role_arns         = module.github_oidc.deploy_role_arns
+    integration_role_arns    = module.github_oidc.integration_role_arns
     permissions_boundary_arn = module.github_oidc.permissions_boundary_arn
   }
 }

@@ -36,8 +36,9 @@ variable "github" {
     GitHub's access. repository: org/name on GitHub. repository_ids: GitHub's ids of owner and repository, required for
     repositories created, renamed or transferred since July 2026. main_branch: the only branch that can deploy.
     environments: the protected environments, each with its own role. promotions: environment to the source of its
-    images, such as { prod = "dev" }. zones: environment to the id of the Route 53 zone for its records, if it is not
-    the one of zone_name. create_provider: false if the account has GitHub's identity provider already.
+    images, such as { prod = "dev" }. integrations: the environments with a role for integration tests. zones:
+    environment to the id of the Route 53 zone for its records, if it is not the one of zone_name. create_provider: false
+    if the account has GitHub's identity provider already.
   EOT
   type = object({
     repository      = string
@@ -45,6 +46,7 @@ variable "github" {
     main_branch     = optional(string, "main")
     environments    = list(string)
     promotions      = optional(map(string), {})
+    integrations    = optional(list(string), [])
     zones           = optional(map(string), {})
     create_provider = optional(bool, true)
   })

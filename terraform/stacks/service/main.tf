@@ -33,10 +33,15 @@ locals {
   # run commands only on instances with these tags.
   instance_tags = { Project = var.project, Environment = var.environment, ManagedBy = "terraform" }
 
-  # The users of the app, and of people with tunnels.
-  app_users    = local.with_app ? [var.app.database_user] : []
-  tunnel_users = local.with_jump_host ? var.jump_host.database_users : []
-  users        = distinct(concat(local.app_users, local.tunnel_users))
+  # The users of the app, of people with tunnels, and of integration tests.
+  app_users         = local.with_app ? [var.app.database_user] : []
+  people            = local.with_jump_host ? var.jump_host.database_users : []
+  integration_users = compact([try(var.jump_host.integration.database_user, null)])
+  tunnel_users      = distinct(concat(local.people, local.integration_users))
+  users             = distinct(concat(local.app_users, local.tunnel_users))
+
+  # The role of stacks/account for this environment. There is no other: its name is not a setting.
+  integration_roles = [for user in local.integration_users : "${var.project}-integration-${var.environment}"]
 
   # The package contains the users file of the example app: node_app, and its table.
   only_the_app = contains(["", "node_app"], join(" ", local.users)) ? null : join("\n", [
@@ -213,7 +218,7 @@ module "jump_host" {
   security_group_id        = module.security_group.jump_host_id
   instance_type            = var.jump_host.instance_type
   ami_id                   = var.jump_host.ami_id
-  tunnel_roles             = var.jump_host.roles
+  tunnel_roles             = concat(var.jump_host.roles, local.integration_roles)
   permissions_boundary_arn = var.permissions_boundary_arn
   tags                     = local.instance_tags
 }
@@ -221,12 +226,23 @@ module "jump_host" {
 # What people log in as at the other end of a tunnel.
 module "tunnel_connect" {
   source = "../../modules/rds_connect_policy"
-  count  = length(local.tunnel_users) > 0 ? 1 : 0
+  count  = length(local.people) > 0 ? 1 : 0
 
   name         = "${local.name}-people"
   resource_ids = [local.is_cluster ? module.aurora[0].resource_id : module.rds[0].resource_id]
-  users        = local.tunnel_users
+  users        = local.people
   roles        = var.jump_host.roles
+}
+
+# The only user that integration tests log in as.
+module "integration_connect" {
+  source = "../../modules/rds_connect_policy"
+  count  = length(local.integration_users)
+
+  name         = "${local.name}-integration"
+  resource_ids = [local.is_cluster ? module.aurora[0].resource_id : module.rds[0].resource_id]
+  users        = local.integration_users
+  roles        = local.integration_roles
 }
 
 module "alarms" {

@@ -229,41 +229,45 @@ variable "app" {
 variable "jump_host" {
   description = <<-EOT
     A host for tunnels to the database, through Session Manager alone; null for none. roles: names of the roles of those who
-    may use it. database_users: the database users that they may log in as, directly at the database.
+    may use it. database_users: the database users that they may log in as, directly at the database. integration: the
+    tunnel for integration tests on GitHub, whose role of stacks/account, `<project>-integration-<environment>`, logs in as
+    this one database_user.
   EOT
   type = object({
     instance_type  = optional(string, "t4g.nano")
     ami_id         = optional(string)
     roles          = optional(list(string), [])
     database_users = optional(list(string), [])
+    integration    = optional(object({ database_user = string }))
   })
   default = null
 
   validation {
     condition = alltrue([
-      for user in try(var.jump_host.database_users, []) :
+      for user in flatten([try(var.jump_host.database_users, []), try(var.jump_host.integration.database_user, [])]) :
       can(regex("^[A-Za-z0-9_+=,.@-]+$", user)) && length(user) <= lookup(local.user_limit, var.engine, 63)
     ])
-    error_message = "jump_host.database_users must have 1 to ${lookup(local.user_limit, var.engine, 63)} letters, digits and _ + = , . @ -: bootstrap creates no other users."
+    error_message = "jump_host.database_users and jump_host.integration must have 1 to ${lookup(local.user_limit, var.engine, 63)} letters, digits and _ + = , . @ -: bootstrap creates no other users."
   }
 
   validation {
     condition = !anytrue([
-      for user in try(var.jump_host.database_users, []) :
+      for user in flatten([try(var.jump_host.database_users, []), try(var.jump_host.integration.database_user, [])]) :
       contains(lookup(local.reserved_users, var.engine, []), lower(user)) ||
       can(regex(lookup(local.reserved_pattern, var.engine, "^$"), lower(user))) ||
       lower(user) == lower(var.database.admin_user)
     ])
-    error_message = "jump_host.database_users must be separate users: not the master user, not database.admin_user, and not reserved by RDS or the server."
+    error_message = "jump_host.database_users and jump_host.integration must be separate users: not the master user, not database.admin_user, and not reserved by RDS or the server."
   }
 
   validation {
     condition = !(
-      var.app == null && length(try(var.jump_host.database_users, [])) == 0 && var.bootstrap.users_file == null
+      var.app == null && length(try(var.jump_host.database_users, [])) == 0 &&
+      try(var.jump_host.integration, null) == null && var.bootstrap.users_file == null
     )
     error_message = <<-EOT
       Without an app, nothing declares a database user, and bootstrap would create the example app's. Give
-      jump_host.database_users or bootstrap.users_file.
+      jump_host.database_users, jump_host.integration or bootstrap.users_file.
     EOT
   }
 }

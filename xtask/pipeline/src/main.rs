@@ -95,7 +95,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
         Task::Test { runtime, only } => {
             // Clients need Java and Node.js, which the crates alone do not.
             let tasks: &[_] = match only {
-                Some(test::Only::Crates | test::Only::Soak) => &[doctor::Task::Crates],
+                Some(test::Only::Crates | test::Only::Soak | test::Only::Tunnel) => &[doctor::Task::Crates],
                 Some(test::Only::Clients) | None => &[doctor::Task::Test],
             };
             let Some(chosen) = ready(tasks, Engine::or_from_env(runtime)?) else {
@@ -107,6 +107,7 @@ fn start(task: Task, console: Console) -> Result<u8, Error> {
                 Some(test::Only::Crates) => test::crates_steps(chosen.engine, &workspace, console, runner),
                 Some(test::Only::Soak) => test::soak_steps(chosen.engine, &workspace, runner),
                 Some(test::Only::Clients) => test::clients_steps(chosen.engine, &workspace, runner),
+                Some(test::Only::Tunnel) => test::tunnel_steps(chosen.engine, &workspace, runner),
             };
             let well = steps::run(console, steps);
             if only == Some(test::Only::Crates) {

@@ -1,5 +1,5 @@
 //! The steps of `cargo xtask test`: installs the tools, then runs lint, build, Terraform's checks, the tests and the demo
-//! on each engine; `--only crates` runs a part, `--only soak` and `--only clients` the long runs.
+//! on each engine; `--only crates` runs a part; `--only soak`, `--only clients` and `--only tunnel` the long runs.
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -22,8 +22,10 @@ pub(crate) enum Only {
     Crates,
     /// The long runs, ten times as long as among all tests: pools under load and faults, generated input
     Soak,
-    /// The same of clients: twelve drivers and the database's end under load, through gateway and RDS Proxy
+    /// The same of clients: twelve drivers, the database's end under load and generated input, at gateway and RDS Proxy
     Clients,
+    /// The same of the tunnel: 1 GiB each way with each fault, a minute of fifty connections, and generated input
+    Tunnel,
 }
 
 /// The test targets that need a registry, a container engine, Terraform, or Java and Node.js, and are left out of runs of
@@ -80,13 +82,20 @@ pub(crate) fn crates_steps(
     steps
 }
 
-/// The amounts of work of long runs: ten times the defaults of all tests.
-const AMOUNTS: [(&str, &str); 3] =
-    [("RDS_IAM_SOAK", "10"), ("RDS_IAM_CLIENTS", "20"), ("PROPTEST_CASES", "2560")];
+/// The amounts of work of long runs: ten times the defaults of all tests, and 128 times the tunnel's 8 MiB.
+const AMOUNTS: [(&str, &str); 4] = [
+    ("RDS_IAM_SOAK", "10"),
+    ("RDS_IAM_CLIENTS", "20"),
+    ("RDS_IAM_TUNNEL", "128"),
+    ("PROPTEST_CASES", "2560"),
+];
 /// The modules of unit tests with property tests.
 const SOAK_MODULES: [&str; 3] = ["dsn::tests::", "config::tests::hostile::", "config::duration::"];
-/// The integration tests with clients of both engines, of the gateway, and of the emulated RDS Proxy.
-const CLIENT_TESTS: [&str; 4] = ["clients", "connect", "gateway", "proxy"];
+/// The integration tests with clients of both engines, of the gateway, and of the emulated RDS Proxy. `drivers` runs the
+/// gateway's fuzz targets on generated input, as often as `PROPTEST_CASES` says.
+const CLIENT_TESTS: [&str; 5] = ["clients", "connect", "drivers", "gateway", "proxy"];
+/// The integration tests of the tunnel with large transfers, many connections and the fuzz targets.
+const TUNNEL_TESTS: [&str; 3] = ["transfers", "leaks", "tunnel_drivers"];
 
 /// Returns the steps of `cargo xtask test --only soak`.
 pub(crate) fn soak_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
@@ -96,6 +105,11 @@ pub(crate) fn soak_steps(engine: Engine, workspace: &Workspace, runner: Runner) 
 /// Returns the steps of `cargo xtask test --only clients`.
 pub(crate) fn clients_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
     long_steps([("clients", clients_tests(workspace))], engine, workspace, runner)
+}
+
+/// Returns the steps of `cargo xtask test --only tunnel`, which needs no database.
+pub(crate) fn tunnel_steps(engine: Engine, workspace: &Workspace, runner: Runner) -> Vec<Step<'_>> {
+    vec![Step::new("tunnel", move || run_long(tunnel_tests(workspace), engine, workspace, runner))]
 }
 
 fn long_steps<'a>(
@@ -111,14 +125,17 @@ fn long_steps<'a>(
             Ok(Outcome::Passed)
         }),
     ];
-    steps.extend(runs.into_iter().map(|(name, tests)| {
-        Step::new(name, move || {
-            let is_set = |name: &str| std::env::var_os(name).is_some();
-            runner.run(&long(tests, engine, workspace, is_set))?;
-            Ok(Outcome::Passed)
-        })
-    }));
+    steps.extend(
+        runs.into_iter()
+            .map(|(name, tests)| Step::new(name, move || run_long(tests, engine, workspace, runner))),
+    );
     steps
+}
+
+fn run_long(tests: Cmd, engine: Engine, workspace: &Workspace, runner: Runner) -> Result<Outcome, Error> {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    runner.run(&long(tests, engine, workspace, is_set))?;
+    Ok(Outcome::Passed)
 }
 
 /// Returns the long runs: cargo's commands, and the names of their steps.
@@ -132,6 +149,15 @@ fn soak_tests(workspace: &Workspace) -> [(&'static str, Cmd); 2] {
 
 fn clients_tests(workspace: &Workspace) -> Cmd {
     workspace.cargo(LONG).args(CLIENT_TESTS.iter().flat_map(|name| ["--test", name]))
+}
+
+/// Returns a release build's tests: they measure, too.
+fn tunnel_tests(workspace: &Workspace) -> Cmd {
+    workspace
+        .cargo(["test", "--release", "--locked", "--no-fail-fast"])
+        .args(["--package", "rds-iam-emulator-ssm", "--package", "rds-iam-tunnel-fuzz"])
+        .args(TUNNEL_TESTS.iter().flat_map(|name| ["--test", name]))
+        .args(["--", "--nocapture"])
 }
 
 const LONG: [&str; 4] = ["test", "--workspace", "--locked", "--no-fail-fast"];
@@ -355,19 +381,25 @@ mod tests {
         for (shown, expected) in shown(|_| false).iter().zip([soak, generated]) {
             assert!(
                 shown.ends_with(&format!(
-                    " RDS_IAM_SOAK=10 RDS_IAM_CLIENTS=20 PROPTEST_CASES=2560 {expected}"
+                    " RDS_IAM_SOAK=10 RDS_IAM_CLIENTS=20 RDS_IAM_TUNNEL=128 PROPTEST_CASES=2560 {expected}"
                 )),
                 "{shown}"
             );
         }
         let [soak_of_the_caller, _] = shown(|name| name == "RDS_IAM_SOAK");
         assert!(
-            soak_of_the_caller.ends_with(&format!("=process RDS_IAM_CLIENTS=20 PROPTEST_CASES=2560 {soak}")),
+            soak_of_the_caller.ends_with(&format!(
+                "=process RDS_IAM_CLIENTS=20 RDS_IAM_TUNNEL=128 PROPTEST_CASES=2560 {soak}"
+            )),
             "{soak_of_the_caller}"
         );
         insta::assert_snapshot!(
             clients_tests(&workspace).shown(),
-            @"cargo test --workspace --locked --no-fail-fast --test clients --test connect --test gateway --test proxy"
+            @"cargo test --workspace --locked --no-fail-fast --test clients --test connect --test drivers --test gateway --test proxy"
+        );
+        insta::assert_snapshot!(
+            tunnel_tests(&workspace).shown(),
+            @"cargo test --release --locked --no-fail-fast --package rds-iam-emulator-ssm --package rds-iam-tunnel-fuzz --test transfers --test leaks --test tunnel_drivers -- --nocapture"
         );
     }
 
@@ -388,7 +420,9 @@ mod tests {
         let root = rds_iam_process::workspace::root();
         let workspace = Workspace { root: root.clone(), target: "/t".into(), cache: "/c".into() };
         let targets = test_targets(&workspace, Runner::new(Console::silent())).unwrap();
-        for name in NOT_OF_CRATES.into_iter().chain(CLIENT_TESTS).chain(["properties", "soak"]) {
+        for name in
+            NOT_OF_CRATES.into_iter().chain(CLIENT_TESTS).chain(TUNNEL_TESTS).chain(["properties", "soak"])
+        {
             assert!(targets.iter().any(|target| target == name), "{name} is not in {targets:?}");
         }
         let uses = |file: &str, what: &str| std::fs::read_to_string(root.join(file)).unwrap().contains(what);

@@ -260,6 +260,31 @@ fn what_they_run_is_built_without_credentials_and_caches() {
     assert!(compared < unpacked, "{run}");
 }
 
+/// All code in the job that runs the tests can request its role: there is no other, and nothing is built there.
+#[test]
+fn integration_tests_have_a_role_of_their_own_and_are_built_without_it() {
+    let jobs = Job::all();
+    let job = |name: &str| jobs.iter().find(|job| job.name.ends_with(&format!("integration.yml, {name}")));
+    let (build, run) = (job("build").unwrap(), job("run").unwrap());
+    assert!(!build.has_id_token() && build.yaml["environment"].is_badvalue());
+    assert!(run.has_id_token() && !run.yaml["environment"].is_badvalue());
+    assert_eq!(run.role(), Some("${{ inputs.role || vars.AWS_INTEGRATION_ROLE_ARN }}"));
+    let at = |is_it: &dyn Fn(&Yaml) -> bool| run.steps().iter().position(is_it).unwrap();
+    let script = |step: &Yaml| step["run"].as_str().unwrap_or_default().to_owned();
+    let compared = at(&|step| script(step).contains("sha256sum --check --strict"));
+    let credentials = at(&|step| uses(step).starts_with("aws-actions/configure-aws-credentials@"));
+    let connected = at(&|step| script(step).contains(" connect "));
+    assert!(compared < credentials && credentials < connected);
+    assert!(run.steps().iter().all(|step| !script(step).contains("cargo") && !uses(step).contains("cache")));
+    let session = run.steps()[credentials]["with"]["role-duration-seconds"].as_i64().unwrap();
+    let session = u64::try_from(session).unwrap() / 60;
+    assert!(run.minutes() + SPARE_MINUTES <= session, "{} of {session}", run.minutes());
+    // The GitHub environment that the role trusts is none of a deploy role.
+    let terraform =
+        fs::read_to_string(workspace::root().join("terraform/modules/github_oidc/main.tf")).unwrap();
+    assert!(terraform.contains(":environment:${environment}-integration\""));
+}
+
 #[test]
 fn every_command_line_is_one_of_xtask() {
     let mut count = 0;

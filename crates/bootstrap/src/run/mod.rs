@@ -35,6 +35,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
 /// # Errors
 /// Returns [`BootstrapError`] with the step and the remedy. After any failure, the next run finishes the job.
 pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
+    run_until(settings, std::future::pending()).await
+}
+
+/// Does what [`run()`] does, but ends when `stop` does, as at its time limit: the connections are closed, and the
+/// changes made until then stay.
+///
+/// # Errors
+/// Returns [`BootstrapError::Stopped`] if `stop` ended first, and otherwise the errors of [`run()`].
+pub async fn run_until(settings: Settings, stop: impl Future<Output = ()>) -> Result<Report, BootstrapError> {
     let declared = Declared::new(&settings.declaration, &settings.conf)?;
     let roots = settings.conf.roots(settings.clock.now())?;
     let mut target =
@@ -44,18 +53,27 @@ pub async fn run(settings: Settings) -> Result<Report, BootstrapError> {
     }
     let (progress, master) = (Progress::new(), OnceLock::new());
     let run = Run { settings: &settings, declared: &declared, target, progress, master };
-    let work = async {
+    // On the heap: the compiler's limit for nested futures is near.
+    let work = Box::pin(async {
         match settings.mode {
             Mode::Apply => run.apply().await,
             Mode::Plan | Mode::Check => run.compare().await,
         }
-    };
-    match settings.time_limit {
-        None => work.await,
-        Some(limit) => {
-            let ended = tokio::time::timeout(limit, work).await;
-            ended.unwrap_or_else(|_| Err(run.progress.out_of_time(limit)))
+    });
+    let limited = async {
+        match settings.time_limit {
+            None => work.await,
+            Some(limit) => {
+                let ended = tokio::time::timeout(limit, work).await;
+                ended.unwrap_or_else(|_| Err(run.progress.out_of_time(limit)))
+            }
         }
+    };
+    tokio::select! {
+        // A signal that came before the run stops it before its first call.
+        biased;
+        () = stop => Err(run.progress.stopped()),
+        done = limited => done,
     }
 }
 

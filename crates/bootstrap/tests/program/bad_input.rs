@@ -217,7 +217,7 @@ async fn databases_and_servers() -> Result {
     error in step 3 of 6: connecting to the database failed
       cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through 127.0.0.1:1 failed: the server can't be reached
       cause: error communicating with database: Connection refused (os error 111)
-      The server did not answer: check the endpoint's name, the server's state, the security groups and the port.
+      The server did not answer: check the endpoint's name, the server's state, the security groups and the port. A private database is reached through a tunnel.
     "#);
     let users = "SELECT CAST(User AS CHAR) FROM mysql.user WHERE User IN ('iam_admin', 'node_app')";
     assert_eq!(

@@ -130,7 +130,7 @@ async fn bad_input() -> Result {
     Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
       cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through 127.0.0.1:1 failed: the server can't be reached
       cause: error communicating with database: Connection refused (os error 111)
-      The server did not answer: check the endpoint's name, the server's state, the security groups and the port.
+      The server did not answer: check the endpoint's name, the server's state, the security groups and the port. A private database is reached through a tunnel.
 
     Bootstrap.Failed: error in step 3 of 6: connecting to the database failed
       cause: logging in as admin at local-mysql.c0ffee123456.us-east-1.rds.amazonaws.com:3306 through <dial> failed: the server denied access

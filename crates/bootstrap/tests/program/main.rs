@@ -16,3 +16,4 @@ mod scale;
 mod secrets;
 mod story;
 mod support;
+mod via;

@@ -118,12 +118,22 @@ impl<E: Kind> Deployed<E> {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<Run> {
+        finish(self.run_command(conf, arguments, environment)).await
+    }
+
+    /// Returns the program's command with this deployment's users file, unless another is named.
+    pub(crate) fn run_command(
+        &self,
+        conf: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Command {
         let mut command = self.command(conf);
         if !arguments.contains(&"--users") {
             command.args(["--users", &self.users]);
         }
         command.args(arguments).envs(environment.iter().copied());
-        finish(command).await
+        command
     }
 
     /// Returns the program's command, without a users file.

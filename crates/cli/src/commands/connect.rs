@@ -2,21 +2,28 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use rds_iam_gateway::{Address, Gateway, Limits, LocalPassword, UserRule};
 use rds_iam_infra::Engine;
 use rds_iam_report::ErrorReport;
-use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
+use rds_iam_report::log::{self, Format};
+use rds_iam_tunnel::Via;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tracing_subscriber::prelude::*;
 
-use crate::Failure;
 use crate::credentials::CredentialsOptions;
-use crate::listener::{self, Database, Listener};
+use crate::listener::{Database, Listener};
+use crate::signals::{Signals, status};
+use crate::via::{self, FREE_PORT, LocalTunnel};
+use crate::{Failure, Usage};
 
 /// The statuses of a shell for a program that is not found, and for one that can't be executed.
 const NOT_FOUND: u8 = 127;
@@ -24,31 +31,37 @@ const NOT_EXECUTABLE: u8 = 126;
 
 /// Run a program that is logged in to a database by IAM, without a password
 ///
-/// Opens a port on 127.0.0.1, behind which each connection is logged in with a token over verified TLS, and runs PROGRAM with
-/// the address in its environment. The port takes a password that is made for this run alone, and closes with the program.
-/// Without PROGRAM, runs mysql or psql.
+/// Opens a port on 127.0.0.1, behind which each connection is logged in with a token over verified TLS, and runs
+/// PROGRAM with the address in its environment. The port takes a password that is made for this run alone, and closes
+/// with the program. Without PROGRAM, runs mysql or psql.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Parameters of a connection string, after ? and separated by &:
-  dial=HOST:PORT     the address to connect to, such as a tunnel's; the name in the string is verified
+  dial=HOST:PORT     the address to connect to, such as a tunnel's; the string's name is verified
   sslrootcert=FILE   the authorities to trust, instead of AWS's
-  region=REGION      the region of the token, if the host's name has none
+  region=REGION      the region of the token, if the host's name has none; without it, that of
+                     AWS_REGION or --profile
   profile=NAME       the AWS profile
+In a shell, quote a connection string with parameters.
 
 Environment of PROGRAM:
   MySQL       MYSQL_HOST, MYSQL_TCP_PORT, MYSQL_UNIX_PORT, MYSQL_PWD, MYSQL_USER, MYSQL_DATABASE
   PostgreSQL  PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE=disable
-  both        DATABASE_URL
+  both        DATABASE_URL; RDS_IAM_URL, with which a pool of rds-iam-sqlx logs in by itself
 
 Examples:
   rds-iam connect mysql://app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders
   rds-iam connect orders -- mysql -e 'select current_user()'
+  rds-iam connect 'mysql://app@orders.example.com/orders?region=eu-west-1&profile=dev'
   rds-iam connect postgres://app@pay.c0ffee.eu-west-1.rds.amazonaws.com/pay -- pg_dump -s
+  rds-iam connect postgres://app@pay.c0ffee.eu-west-1.rds.amazonaws.com/pay \\
+      --via tag:Name=pay-jump-host -- psql -c 'select now()'
 
 Exit status:
-  that of PROGRAM, or 128 plus the number of the signal that ended it
-  1    the connection could not be prepared, or the connection string is wrong; PROGRAM was not started
-  64   invalid options
+  that of PROGRAM, or 128 plus the number of the signal that ended it, or with --via
+       the opening of the tunnel
+  1    the connection could not be prepared; PROGRAM was not started
+  64   invalid arguments; PROGRAM was not started
   126  PROGRAM can't be executed
   127  PROGRAM is not found")]
 pub(crate) struct Arguments {
@@ -59,6 +72,14 @@ pub(crate) struct Arguments {
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 
+    /// Instance through which a private database is reached: i-…, mi-…, tag:KEY=VALUE or asg:NAME, in the database's region
+    #[arg(long, value_name = "INSTANCE")]
+    via: Option<Via>,
+
+    /// Sessions of Session Manager over which connections are spread, from 1 to 16
+    #[arg(long, value_name = "NUMBER", default_value = "1", requires = "via", value_parser = via::sessions)]
+    sessions: NonZero<usize>,
+
     /// Gateway's file [default: $RDS_IAM_GATEWAY_FILE, or rds-iam/gateway.toml in the configuration folder]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -68,44 +89,118 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let database = find(&arguments)?;
-    let user = database.user.clone().ok_or("the connection string names no user: write USER@HOST")?;
+    let mut database = Database::find(&arguments.target, arguments.file.as_deref())?;
+    database.user()?;
     let engine = database.engine;
+    let folder = match engine {
+        Engine::MySql => Some(socket_folder()?),
+        Engine::Postgres => None,
+    };
+    let folder = folder.as_ref().map(TempDir::path);
     let program = match &arguments.program[..] {
         // Settings of ~/.my.cnf would win over the environment, and lead to another server.
         [] if engine == Engine::MySql => vec![client(engine)?, "--no-defaults".into()],
         [] => vec![client(engine)?],
         program => program.to_vec(),
     };
-    let password = LocalPassword::random()?;
-    let folder = tempfile::tempdir()?;
-    let socket = folder.path().join("mysql.sock");
-    let mut addresses: Vec<Address> = vec!["0".parse()?];
-    if engine == Engine::MySql {
-        // What comes with MySQL connects to a socket by default, and not all of it reads MYSQL_HOST.
-        addresses.push(Address::Unix(socket.clone()));
+    database.find_region(&arguments.credentials).await?;
+    let Some(via) = &arguments.via else {
+        return run_program(&database, &program, &arguments.credentials, folder, std::future::pending())
+            .await;
+    };
+    let mut signals = Signals::new()?;
+    let mut ended = ExitCode::FAILURE;
+    let stop = async { ended = status(signals.next().await) };
+    let Some(tunnel) = open_tunnel(via, &database, &arguments, stop).await? else { return Ok(ended) };
+    database.through = Some(tunnel.address());
+    let stop = async { status(signals.next().await) };
+    let result = run_program(&database, &program, &arguments.credentials, folder, stop).await;
+    tunnel.close().await;
+    result
+}
+
+/// Opens the tunnel to the database. Its warnings are printed, since they alone explain a connection that the instance
+/// could not make.
+async fn open_tunnel(
+    via: &Via,
+    database: &Database,
+    arguments: &Arguments,
+    stop: impl Future<Output = ()>,
+) -> Result<Option<LocalTunnel>, Failure> {
+    if database.dsn.dial.is_some() {
+        return Err(Usage::failure(
+            "both --via and the parameter dial are given: the tunnel's own port is dialled; remove dial",
+        ));
     }
+    let lines = log::layer(Format::Text, "off,rds_iam_tunnel=warn,rds_iam::via=warn", std::io::stderr, false);
+    tracing_subscriber::registry().with(lines).try_init()?;
+    let Some(region) = database.region() else {
+        unreachable!("a database without a region is an error before")
+    };
+    let credentials = arguments.credentials.clone().or_profile(database.dsn.profile.clone());
+    let (to, sessions) = (database.endpoint()?, arguments.sessions);
+    LocalTunnel::open(via, &to, FREE_PORT, sessions, &region, &credentials, stop).await
+}
+
+/// Creates the folder of the socket, which is removed with its value.
+fn socket_folder() -> Result<TempDir, Failure> {
+    tempfile::tempdir().map_err(|error| {
+        let parent = std::env::temp_dir();
+        format!(
+            "cannot create a folder for the socket of MySQL's clients in {}: {error}. Set TMPDIR to a folder that \
+             exists and is writable",
+            parent.display()
+        )
+        .into()
+    })
+}
+
+/// Runs the program, logged in by IAM, and returns its status. MySQL's clients get a socket in `folder`. Until the
+/// program starts, `stop` ends this with its status.
+async fn run_program(
+    database: &Database,
+    program: &[OsString],
+    credentials: &CredentialsOptions,
+    folder: Option<&Path>,
+    stop: impl Future<Output = ExitCode>,
+) -> Result<ExitCode, Failure> {
+    let user = database.user()?.clone();
+    let password = LocalPassword::random()?;
+    // What comes with MySQL connects to a socket by default, and not all of it reads MYSQL_HOST.
+    let socket = folder.map(|folder| folder.join("mysql.sock"));
+    let mut addresses: Vec<Address> = vec!["0".parse()?];
+    addresses.extend(socket.clone().map(Address::Unix));
     let targets = addresses.into_iter().map(|address| {
         let (user, password) = (UserRule::Always(user.clone()), Some(password.clone()));
         let listener = Listener { name: "connect", address, user, password, limits: Limits::default() };
-        database.target(listener, &arguments.credentials)
+        database.target(listener, credentials)
     });
-    let gateway = Gateway::bind(targets.collect::<Result<_, _>>()?).await?;
-    // An error of the credentials is better read here than in what a driver makes of it.
-    gateway.sign().await.map_err(|(_, failure)| failure)?;
+    let targets = targets.collect::<Result<_, _>>()?;
+    let start = async {
+        let gateway = Gateway::bind(targets).await?;
+        // An error of the credentials is better read here than in what a driver makes of it.
+        gateway.sign().await.map_err(|(_, failure)| failure)?;
+        Ok::<_, Failure>(gateway)
+    };
+    let gateway = tokio::select! {
+        biased;
+        status = stop => return Ok(status),
+        gateway = start => gateway?,
+    };
     let Some(Address::Tcp(address)) = gateway.addresses().next().cloned() else {
         unreachable!("the first listener is a port");
     };
     let local = Local {
         port: address.port(),
         user: user.as_str(),
-        database: database.name.as_deref(),
+        database: database.dsn.database.as_deref(),
         password: password.expose(),
     };
-    let environment = match engine {
-        Engine::MySql => local.mysql(&socket),
-        Engine::Postgres => local.postgres(),
+    let mut environment = match &socket {
+        Some(socket) => local.mysql(socket),
+        None => local.postgres(),
     };
+    environment.push(("RDS_IAM_URL", database.url().into()));
 
     #[expect(clippy::disallowed_methods, reason = "the program is the caller's, and gets the terminal")]
     let mut command = Command::new(&program[0]);
@@ -114,27 +209,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         command.env_remove(name);
     }
     // Before the program starts: a signal must end it, too.
-    let mut ends = [SignalKind::terminate(), SignalKind::hangup()]
-        .map(signal)
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut ends = Ends::new()?;
     // Ctrl-C is the program's: psql and mysql stop a statement on it.
     let _interrupts = signal(SignalKind::interrupt())?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving =
         tokio::spawn(gateway.serve(async { drop(stopped.await) }, std::future::ready(()), Duration::ZERO));
     let status = match command.spawn() {
-        Ok(mut child) => {
-            let id = child.id();
-            let (terminate, hang_up) = ends.split_at_mut(1);
-            loop {
-                tokio::select! {
-                    status = child.wait() => break exit_code(status?),
-                    _ = terminate[0].recv() => forward(id, rustix::process::Signal::TERM),
-                    _ = hang_up[0].recv() => forward(id, rustix::process::Signal::HUP),
-                }
-            }
-        }
+        Ok(mut child) => exit_code(ends.wait(&mut child).await?),
         Err(error) => {
             let name = program[0].to_string_lossy().into_owned();
             let status = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
@@ -158,30 +240,6 @@ const REMOVED: [&str; 8] = [
     "PGSSLROOTCERT",
     "MYSQL_SSL_MODE",
 ];
-
-/// Returns the database of a connection string, or of a name in the gateway's file.
-fn find(arguments: &Arguments) -> Result<Database, Failure> {
-    let Arguments { target, file, .. } = arguments;
-    if target.contains("://") {
-        return Database::parse(target);
-    }
-    let Some(file) = listener::file(file.as_deref()) else {
-        return Err(format!(
-            "{target:?} is no connection string, and there is no file with names: write mysql://USER@HOST/DATABASE or \
-             postgres://USER@HOST/DATABASE, or name the file with --file or {}",
-            listener::FILE_VARIABLE
-        )
-        .into());
-    };
-    let entries = listener::read(&file)?;
-    let Some(entry) = entries.get(target) else {
-        let names: Vec<_> = entries.keys().map(String::as_str).collect();
-        return Err(
-            format!("{target:?} is not in {}, which has: {}", file.display(), names.join(", ")).into()
-        );
-    };
-    Database::parse(&entry.url)
-}
 
 /// Returns the engine's command-line client.
 fn client(engine: Engine) -> Result<OsString, Failure> {
@@ -217,7 +275,7 @@ impl Local<'_> {
         format!("{scheme}://{}:{password}@127.0.0.1:{port}{database}{parameters}", encode(user)).into()
     }
 
-    fn mysql(&self, socket: &std::path::Path) -> Environment {
+    fn mysql(&self, socket: &Path) -> Environment {
         let mut environment: Environment = vec![
             ("MYSQL_HOST", "127.0.0.1".into()),
             ("MYSQL_TCP_PORT", self.port.to_string().into()),
@@ -246,6 +304,37 @@ impl Local<'_> {
     }
 }
 
+/// SIGTERM and SIGHUP, which end the program that this one runs. They come to this process alone.
+pub(crate) struct Ends {
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Ends {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, hang_up: signal(SignalKind::hangup())? })
+    }
+
+    /// Waits for a signal.
+    pub(crate) async fn next(&mut self) -> rustix::process::Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => rustix::process::Signal::TERM,
+            _ = self.hang_up.recv() => rustix::process::Signal::HUP,
+        }
+    }
+
+    /// Waits for the end of a program, to which signals are forwarded.
+    pub(crate) async fn wait(&mut self, child: &mut Child) -> std::io::Result<ExitStatus> {
+        let id = child.id();
+        loop {
+            tokio::select! {
+                status = child.wait() => return status,
+                signal = self.next() => forward(id, signal),
+            }
+        }
+    }
+}
+
 fn forward(id: Option<u32>, signal: rustix::process::Signal) {
     let id = id.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
     if let Some(id) = id {
@@ -254,7 +343,7 @@ fn forward(id: Option<u32>, signal: rustix::process::Signal) {
     }
 }
 
-fn exit_code(status: ExitStatus) -> ExitCode {
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     u8::try_from(code).map_or(ExitCode::FAILURE, Into::into)
 }

@@ -10,8 +10,8 @@ use crate::{Failure, print};
 
 /// Print the IAM policy that allows logins as database users
 ///
-/// Allows rds-db:connect on these users of one database, cluster or proxy, and nothing else. The partition is that of the
-/// region. Calls nothing of AWS. A program that connects through a proxy needs the policy for the proxy (prx-…).
+/// Allows rds-db:connect on these users of one database, cluster or proxy, and nothing else. The partition is that of
+/// the region. Calls nothing of AWS. A program that connects through a proxy needs the policy for the proxy (prx-…).
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 The resource id is not the name of the database:

@@ -9,13 +9,13 @@ use aws_config::SdkConfig;
 use rds_iam_deploy::image::Digest;
 use rds_iam_deploy::rollout::{Outcome, Target, current_image, roll_out};
 use rds_iam_infra::outputs::App;
-use rds_iam_report::ErrorReport;
 use rds_iam_token::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::credentials::CredentialsOptions;
 use crate::{
-    Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, json, prepare_record, print_done, replace, without, write,
+    Failure, INTERRUPTED, OutputsFile, ROLLED_BACK, json, one_line, prepare_record, print_done, replace,
+    without, write,
 };
 
 /// The timeout of reading the image parameter after an interruption.
@@ -23,9 +23,9 @@ const PARAMETER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Put an image into service, and watch until it is serving
 ///
-/// Sets the image parameter to the digest, replaces the instances, and waits until the load balancer reports all of them
-/// healthy in three consecutive checks. If that fails, rolls back to the previous image and exits with 3. An image that
-/// is already serving is left as it is. A second run resumes an interrupted rollout.
+/// Sets the image parameter to the digest, replaces the instances, and waits until the load balancer reports all of
+/// them healthy in three consecutive checks. If that fails, rolls back to the previous image and exits with 3. An image
+/// that is already serving is left as it is. A second run resumes an interrupted rollout.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -121,7 +121,7 @@ async fn interrupted(app: &App, aws: &SdkConfig) -> ExitCode {
     let state = match tokio::time::timeout(PARAMETER_TIMEOUT, current_image(aws, app)).await {
         Ok(Ok(Some(image))) => format!("{parameter} points to {image}"),
         Ok(Ok(None)) => format!("{parameter} is not set yet"),
-        Ok(Err(error)) => format!("{parameter} could not be read ({})", ErrorReport(&error)),
+        Ok(Err(error)) => format!("{parameter} could not be read ({})", one_line(&error)),
         Err(_) => {
             format!("{parameter} could not be read (no answer within {} s)", PARAMETER_TIMEOUT.as_secs())
         }

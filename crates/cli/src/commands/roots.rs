@@ -13,8 +13,8 @@ const END: &str = "-----END CERTIFICATE-----";
 
 /// Print the trust roots of RDS and RDS Proxy as PEM, for sslrootcert or --ssl-ca
 ///
-/// Neither set is in every system's trust store, and sslrootcert=system can't verify RDS. Without an option: the roots of
-/// databases in all bundled regions, and those of RDS Proxy.
+/// Neither set is in every system's trust store, and sslrootcert=system can't verify RDS. Without an option: the roots
+/// of databases in all bundled regions, and those of RDS Proxy.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -37,16 +37,22 @@ pub(crate) struct Arguments {
     #[arg(long)]
     proxy: bool,
 
-    /// Compare the roots of databases with those in BUNDLE, such as AWS's global-bundle.pem; with --proxy, those of RDS
-    /// Proxy
+    /// Compare the roots of databases with those in BUNDLE, such as AWS's global-bundle.pem; those of RDS Proxy are
+    /// compared too if BUNDLE has all of them, as the output of this command, and alone with --proxy
     #[arg(long, value_name = "BUNDLE", conflicts_with = "region")]
     refresh: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if let Some(bundle) = &arguments.refresh {
-        let shipped = if arguments.proxy { Roots::proxy() } else { Roots::rds() };
-        let change = difference(shipped, &Roots::read(bundle, Clock::system().now())?);
+        let bundle = Roots::read(bundle, Clock::system().now())?;
+        let has_proxy = Roots::proxy().iter().all(|root| bundle.iter().any(|found| found == root));
+        let shipped = match (arguments.proxy, has_proxy) {
+            (true, _) => Roots::proxy(),
+            (false, true) => Roots::bundled(),
+            (false, false) => Roots::rds(),
+        };
+        let change = difference(shipped, &bundle);
         print(&change.to_string())?;
         return Ok(if change.is_empty() { ExitCode::SUCCESS } else { DRIFT.into() });
     }

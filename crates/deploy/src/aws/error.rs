@@ -4,6 +4,7 @@ use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+use rds_iam_report::escape_control;
 
 /// A failed AWS call. `Display` names the operation, the reason and the fix.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ impl CallError {
             let kind = CallErrorKind::from_sdk(&error, action);
             let source = match error.as_service_error() {
                 // The SDK's error would repeat the code, which the kind has, and the message.
-                Some(service) => service.message().map(Box::from),
+                Some(service) => service.message().map(|message| escape_control(message).into()),
                 // Without the raw response, which Debug would print.
                 None => Some(error.into_source().unwrap_or_else(Box::from)),
             };
@@ -102,7 +103,7 @@ impl CallErrorKind {
         R: std::fmt::Debug + 'static,
     {
         let Some(service) = error.as_service_error() else { return Self::without_answer(error) };
-        let code = service.code().unwrap_or("no code").to_owned();
+        let code = escape_control(service.code().unwrap_or("no code"));
         match code.as_str() {
             "AccessDeniedException"
             | "AccessDenied"
@@ -137,5 +138,22 @@ impl CallErrorKind {
             Some(_) => Self::CredentialsProvider,
             None => Self::Unreachable,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ssm::error::ErrorMetadata;
+    use aws_sdk_ssm::operation::get_parameter::GetParameterError;
+
+    use super::*;
+
+    #[test]
+    fn a_text_of_aws_begins_no_line() {
+        let metadata = ErrorMetadata::builder().code("X\n::error::").message("y\n::error::").build();
+        let error = SdkError::service_error(GetParameterError::generic(metadata), ());
+        let error = CallError::from_sdk("read", "ssm:GetParameter")(error);
+        assert_eq!(error.to_string(), "cannot read: AWS answered X\\n::error::");
+        assert_eq!(error.source.unwrap().to_string(), "y\\n::error::");
     }
 }

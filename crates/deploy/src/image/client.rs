@@ -13,6 +13,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
+use super::password::RegistryPassword;
 use super::registry_error::{RegistryErrorKind, one_line};
 
 /// The timeouts of connecting, and of a read that follows a short request.
@@ -28,10 +29,10 @@ const MAX_REDIRECTS: usize = 3;
 /// The maximum number of bytes that are read of an error answer.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-/// The user and password of a registry. It has no `Debug`, which would print the password.
+/// The user and password of a registry.
 pub(super) struct Login {
     pub(super) user: String,
-    pub(super) password: String,
+    pub(super) password: RegistryPassword,
 }
 
 /// A client of one repository. It has no `Debug`, which would print the login.
@@ -92,7 +93,11 @@ impl RegistryClient {
 
     fn with_login(&self, url: &Url, request: RequestBuilder) -> RequestBuilder {
         let is_own = url.origin() == self.base.origin();
-        if is_own { request.basic_auth(&self.login.user, Some(&self.login.password)) } else { request }
+        if is_own {
+            request.basic_auth(&self.login.user, Some(self.login.password.expose()))
+        } else {
+            request
+        }
     }
 
     /// Sends a request that must succeed.
@@ -151,7 +156,7 @@ impl RegistryClient {
     /// Returns the beginning of a registry's message on one line. A message that repeats the login, or its beginning, is
     /// left out.
     fn message(&self, text: &str) -> String {
-        let Login { user, password } = &self.login;
+        let (user, password) = (&self.login.user, self.login.password.expose());
         let compact = |text: &str| text.chars().filter(char::is_ascii_graphic).collect::<String>();
         let text_without_breaks = compact(text);
         let secrets = [compact(password), STANDARD.encode(format!("{user}:{password}"))];

@@ -63,6 +63,17 @@ pub enum ImageError {
         /// The expected registry.
         registry: String,
     },
+    /// ECR's token is not for the registry to log in to.
+    #[error(
+        "ECR returned a login for {endpoint:?}, which is not in the region of {registry}: check AWS_ENDPOINT_URL and the \
+         proxy to AWS"
+    )]
+    OtherRegistry {
+        /// The token's registry.
+        endpoint: String,
+        /// The registry to log in to.
+        registry: String,
+    },
     /// The tag points at another image.
     #[error(
         "{repository}:{tag} is already {found}, but the image to push is {image}: tags are immutable and a commit has one \

@@ -13,24 +13,29 @@ mod login;
 mod manifest;
 mod mark_deployed;
 mod name;
+mod password;
 mod promote;
 mod provenance;
 mod push;
 mod record;
 mod registry;
 mod registry_error;
+mod registry_name;
 mod scan;
 mod upload;
 
 pub use error::ImageError;
 pub use gates::Gates;
 pub use inspect::{ImageRef, inspect};
+pub use login::{RegistryLogin, registry_login};
 pub use mark_deployed::mark_deployed;
 pub use name::{Digest, NameError, Repository, Tag};
+pub use password::RegistryPassword;
 pub use promote::{PromotionRequest, promote};
 pub use push::{PushOptions, push};
 pub use record::{Gate, GateResult, ImageLocation, ImageRecord, Promotion, Pushed, Scan};
 pub use registry_error::{RegistryError, RegistryErrorKind};
+pub use registry_name::RegistryName;
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,9 @@
 //! it.
 //!
 //! moto keeps records. Beside it runs a real registry for images; for each database instance and each cluster, a server of
-//! its engine that checks tokens; and for each Auto Scaling group whose instances are refreshed, the scripts of the
-//! module `ec2`, with shims for the programs of the machine that they would run on.
+//! its engine that checks tokens; for each Auto Scaling group whose instances are refreshed, the scripts of the module
+//! `ec2`, with shims for the programs of the machine that they would run on; and an emulated Session Manager, whose
+//! instances reach the databases.
 //!
 //! Clients need the account's access key. The deployed service has it too, so values from the AWS API are
 //! validated before they become a path (`name`) or are run (`user_data`).
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::command::tail;
+use rds_iam_emulator_server::credentials::own_key;
 use rds_iam_emulator_server::host::file;
 use rds_iam_report::ErrorReport;
 use serde_json::json;
@@ -24,6 +26,7 @@ use crate::databases::Databases;
 use crate::folder::Folder;
 use crate::machines::Machines;
 use crate::registry::Registry;
+use crate::sessions::Sessions;
 use crate::{python, snapshot};
 
 /// The interval at which the AWS API is polled.
@@ -39,6 +42,7 @@ pub struct Account {
     machines: Machines,
     databases: Databases,
     aws: AwsApi,
+    sessions: Sessions,
     registry: Registry,
     folder: Folder,
 }
@@ -63,11 +67,19 @@ impl Account {
         let registry = Registry::start(&folder).await?;
         // Its clients name the region in their requests.
         let region = "us-east-1".parse().map_err(Error::setting("region", "us-east-1"))?;
-        let log = folder.log("aws")?;
+        let log = folder.log_path("aws");
         let databases = Databases::new(&folder)?;
         let credentials = databases.credentials_file();
-        let aws = AwsApi::start_for_account(registry.address(), registry.images(), log, region, credentials)
-            .await?;
+        let sessions = Sessions::start(&own_key()?).await?;
+        let options = [
+            "--registry".into(),
+            registry.address().into(),
+            "--images".into(),
+            registry.images().into(),
+            "--sessions".into(),
+            sessions.address().to_string().into(),
+        ];
+        let aws = AwsApi::start_for_account(&options, &log, region, credentials).await?;
         let machines = Machines::new(&folder, &registry, program).await?;
         let docker = folder.make("docker")?;
         file::replace(&docker.join("config.json"), &registry.docker_config(), 0o600)?;
@@ -78,7 +90,7 @@ impl Account {
             "registry": registry.address(),
         }))?;
         info!("the account is in {}", folder.path().display());
-        Ok(Self { machines, databases, aws, registry, folder })
+        Ok(Self { machines, databases, aws, sessions, registry, folder })
     }
 
     /// Runs the account until `end` completes, and then ends it.
@@ -120,9 +132,10 @@ impl Account {
     }
 
     async fn poll(&mut self) -> Result<(), Error> {
-        let Self { machines, databases, aws, registry, folder } = self;
+        let Self { machines, databases, aws, sessions, registry, folder } = self;
         let snapshot = snapshot::fetch(aws).await?;
         databases.follow(&snapshot.databases, aws, folder).await;
+        sessions.follow(&databases.addresses());
         let report = machines.follow(&snapshot.groups, databases, registry, aws, folder).await;
         if report.is_empty() { Ok(()) } else { snapshot::report(aws, &report).await }
     }

@@ -96,8 +96,13 @@ impl Folder {
 
     /// Opens a log, for appending.
     pub(crate) fn log(&self, name: &str) -> Result<File, Error> {
-        let path = self.join(&format!("{name}.log"));
+        let path = self.log_path(name);
         OpenOptions::new().create(true).append(true).read(true).open(&path).map_err(Error::io("open", &path))
+    }
+
+    /// Returns the path of a log.
+    pub(crate) fn log_path(&self, name: &str) -> PathBuf {
+        self.join(&format!("{name}.log"))
     }
 
     /// Writes the addresses of the account once it answers.

@@ -21,6 +21,7 @@ mod machines;
 mod name;
 mod python;
 mod registry;
+mod sessions;
 mod shims;
 mod snapshot;
 mod user_data;

@@ -45,6 +45,22 @@ async fn it_ends_when_dropped() -> Result {
 }
 
 #[tokio::test]
+async fn two_of_one_process_share_nothing() -> Result {
+    let (one, two) = tokio::try_join!(AwsApi::start(), AwsApi::start())?;
+    assert_ne!(one.url(), two.url());
+    let arn = one.put_secret("dev/master", "one").await?;
+    let secrets = aws_sdk_secretsmanager::Client::new(&two.sdk_config());
+    let missing = secrets.get_secret_value().secret_id("dev/master").send().await.unwrap_err();
+    assert!(missing.into_service_error().is_resource_not_found_exception());
+    // Nor the numbers that moto makes up.
+    assert_ne!(two.put_secret("dev/master", "two").await?, arn);
+    drop(one);
+    let found = secrets.get_secret_value().secret_id("dev/master").send().await?;
+    assert_eq!(found.secret_string(), Some("two"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn no_other_user_may_enter_its_folder() -> Result {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -17,6 +17,11 @@ async fn an_account_needs_its_patches_and_passes_with_them() {
     run("test_account.py").await;
 }
 
+#[tokio::test]
+async fn session_manager_needs_its_patches_and_passes_with_them() {
+    run("test_account_sessions.py").await;
+}
+
 #[expect(clippy::disallowed_methods, reason = "the tests are programs of their own")]
 async fn run(name: &str) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("aws").join(name);

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use rds_iam_emulator_account::AwsApi;
 use rds_iam_emulator_server::{Kind, on_each_engine};
+use rds_iam_sqlx::{Engine, Pool};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -22,8 +24,8 @@ on_each_engine![
 fn start_server<E: Kind>(runtime: &str, temporary: &Path) -> Result<(Child, Value)> {
     // For root, PostgreSQL runs as another user, who has to get through to its own folder.
     std::fs::set_permissions(temporary, std::fs::Permissions::from_mode(0o755))?;
-    let engine = ["--database", "shop", "--engine", E::SLUG];
-    start(if E::SLUG == "mysql" { &engine[..2] } else { &engine }, runtime, temporary)
+    let engine = ["--database", "shop", "--user", "app", "--engine", E::SLUG];
+    start(if E::SLUG == "mysql" { &engine[..4] } else { &engine }, runtime, temporary)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program under test, started as a user would")]
@@ -48,7 +50,17 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-async fn it_says_where_everything_is_and_ends_with_its_input<E: Kind>() -> Result {
+/// Waits until the folder is empty: moto's parent process ends a moment after the program, and removes its own.
+async fn becomes_empty(folder: &Path) -> Result {
+    let empty = async {
+        while !is_empty(folder) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    Ok(tokio::time::timeout(Duration::from_secs(20), empty).await?)
+}
+
+async fn it_says_where_everything_is_and_ends_with_its_input<E: Kind + Engine>() -> Result {
     let temporary = tempfile::tempdir()?;
     let (mut child, started) = start_server::<E>("auto", temporary.path())?;
     let (engine, description) =
@@ -57,16 +69,22 @@ async fn it_says_where_everything_is_and_ends_with_its_input<E: Kind>() -> Resul
     assert!(text(&started, "description").starts_with(description), "{started}");
     assert!(text(&started, "endpoint").ends_with(&format!(".rds.amazonaws.com:{}", E::PORT)), "{started}");
     let (dial, aws) = (text(&started, "dial"), text(&started, "aws_endpoint_url"));
-    TcpStream::connect(dial).await?;
-    assert!(Path::new(text(&started, "credentials_file")).is_file());
-    assert!(std::fs::read_to_string(text(&started, "ca_file"))?.contains("BEGIN CERTIFICATE"));
+    let credentials_file = Path::new(text(&started, "credentials_file"));
+    let api = AwsApi::connect(aws, text(&started, "region").parse()?, credentials_file).await?;
+    let credentials = api.sdk_config().credentials_provider().ok_or("no credentials")?;
+    let pool = Pool::<E>::builder(text(&started, "endpoint"), text(&started, "user"))
+        .credentials(credentials)
+        .dial(dial)
+        .root_certificates(std::fs::read_to_string(text(&started, "ca_file"))?)
+        .database("shop");
+    // It opens a connection: the user logs in by IAM.
+    drop(pool.connect().await?);
 
     drop(child.stdin.take());
     assert!(child.wait()?.success());
     assert!(TcpStream::connect(dial).await.is_err());
     assert!(TcpStream::connect(aws.strip_prefix("http://").unwrap()).await.is_err());
-    assert!(is_empty(temporary.path()));
-    Ok(())
+    becomes_empty(temporary.path()).await
 }
 
 #[tokio::test]
@@ -81,8 +99,7 @@ async fn it_starts_the_aws_api_alone() -> Result {
     drop(child.stdin.take());
     assert!(child.wait()?.success());
     assert!(TcpStream::connect(aws).await.is_err());
-    assert!(is_empty(temporary.path()));
-    Ok(())
+    becomes_empty(temporary.path()).await
 }
 
 #[test]

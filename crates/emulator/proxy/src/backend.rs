@@ -33,8 +33,8 @@ pub(crate) enum BorrowError {
     Failed(Failure),
 }
 
-/// Borrows a connection that was opened with an equal `key`, or opens one with `connect`. A database that can't be reached is
-/// dialled again until the borrow timeout, as RDS Proxy does: clients wait out a restart.
+/// Borrows a connection that was opened with an equal `key`, or opens one with `connect`. A database that can't be
+/// reached is dialled again until the borrow timeout, as RDS Proxy does: clients wait out a restart.
 pub(crate) async fn borrow<K, L, F>(
     pool: &Pool<K, Open<L>>,
     key: &K,
@@ -115,9 +115,10 @@ pub(crate) async fn left(client: &TcpStream) {
 /// Returns whether another attempt may succeed: the database restarts, or has no connection left.
 pub(crate) fn is_passing(failure: &Failure) -> bool {
     match failure {
-        Failure::Unreachable { .. } | Failure::Io(_) | Failure::Unexpected { .. } | Failure::TimedOut(_) => {
-            true
-        }
+        Failure::Unreachable { .. }
+        | Failure::Lost { .. }
+        | Failure::Unexpected { .. }
+        | Failure::TimedOut(_) => true,
         Failure::Refused { code, .. } => {
             matches!(code.kind(), ErrorKind::Unreachable | ErrorKind::Throttled)
         }

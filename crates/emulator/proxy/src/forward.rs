@@ -1,4 +1,5 @@
-//! The session after the login: forwards until one side ends it, and returns the database's connection if it can be reused.
+//! The session after the login: forwards until one side ends it, and returns the database's connection if it can be
+//! reused.
 
 use rds_iam_gateway::{Ended, Frames, Relay, Secured};
 use rds_iam_report::ErrorReport;
@@ -8,8 +9,8 @@ use tokio::sync::watch;
 /// The answer of an observer to the client's request to end its session: nothing, and the session ends there.
 pub(crate) const END: Vec<u8> = Vec::new();
 
-/// Forwards a session. Returns the database's connection if the client ended the session in order. `farewell` is the error
-/// that the client is sent when the proxy ends.
+/// Forwards a session. Returns the database's connection if the client ended the session in order. `farewell` is the
+/// error that the client is sent when the proxy ends.
 pub(crate) async fn forward<S, Q, A>(
     mut relay: Relay<S, Secured, Q, A>,
     mut close: watch::Receiver<bool>,

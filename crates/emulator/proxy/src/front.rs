@@ -1,5 +1,5 @@
-//! What both engines' sessions need of the proxy: TLS towards clients, the decision about their tokens, the logins to the
-//! database, and the counts.
+//! What both engines' sessions need of the proxy: TLS towards clients, the decision about their tokens, the logins to
+//! the database, and the counts.
 
 use std::net::IpAddr;
 

@@ -21,6 +21,7 @@ mod backend;
 mod forward;
 mod front;
 mod mysql;
+mod pinned;
 mod pool;
 mod postgres;
 mod protocol;

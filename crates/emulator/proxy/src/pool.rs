@@ -73,8 +73,8 @@ impl<K: PartialEq, C> Pool<K, C> {
         }
     }
 
-    /// Returns an idle connection of `key` that `is_alive`, or else the right to open one, for which an idle connection of
-    /// another key is closed if necessary. Returns `None` if there is neither before `deadline`.
+    /// Returns an idle connection of `key` that `is_alive`, or else the right to open one, for which an idle connection
+    /// of another key is closed if necessary. Returns `None` if there is neither before `deadline`.
     pub(crate) async fn grant(
         &self,
         key: &K,

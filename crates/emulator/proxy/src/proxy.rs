@@ -151,7 +151,8 @@ impl Proxy {
         LoginEvent::read_all(folder).map_err(Error::io("read the logins in", folder))
     }
 
-    /// Accepts another access key of clients, or replaces the one with the same id, as after a change of its permissions.
+    /// Accepts another access key of clients, or replaces the one with the same id, as after a change of its
+    /// permissions.
     ///
     /// # Errors
     /// Returns [`Error::Io`] if the proxy's folder is gone.
@@ -178,8 +179,8 @@ impl Proxy {
         self.change(|state| state.throttle = Refuse { serial: state.throttle.serial + 1, count })
     }
 
-    /// Accepts no more clients, waits until the sessions have ended, and ends those that are left after `within` with an
-    /// error that says so. Returns whether all ended by themselves.
+    /// Accepts no more clients, waits until the sessions have ended, and ends those that are left after `within` with
+    /// an error that says so. Returns whether all ended by themselves.
     pub async fn drain(mut self, within: Duration) -> bool {
         self.accept = None;
         let in_time = tokio::time::timeout(within, &mut self.accepting).await.is_ok();

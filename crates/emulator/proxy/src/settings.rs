@@ -49,7 +49,8 @@ pub struct Settings {
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "RDS Proxy has these two")]
 pub enum Backend {
-    /// End-to-end IAM: with tokens that the proxy's own role signs, as the client's user. `DefaultAuthScheme` is `IAM_AUTH`.
+    /// End-to-end IAM: with tokens that the proxy's own role signs, as the client's user. `DefaultAuthScheme` is
+    /// `IAM_AUTH`.
     Token(Tokens),
     /// Standard IAM: clients log in with tokens, the proxy with the passwords of secrets, one for each user.
     Secrets(Vec<Secret>),
@@ -94,8 +95,8 @@ pub struct Limits {
     /// How long a client waits until a connection to the database is free, or the database can be reached: RDS Proxy's
     /// `ConnectionBorrowTimeout`, by default 120 seconds.
     pub borrow_timeout: Duration,
-    /// How long a client's login may take before a connection is borrowed, and the login to the database after that. The
-    /// default is 10 seconds.
+    /// How long a client's login may take before a connection is borrowed, and the login to the database after that.
+    /// The default is 10 seconds.
     pub login_timeout: Duration,
 }
 

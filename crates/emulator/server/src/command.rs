@@ -57,7 +57,8 @@ impl Command {
         self
     }
 
-    /// Runs the program as another user, and in that user's group alone, which only root may. `None` is this process's own.
+    /// Runs the program as another user, and in that user's group alone, which only root may. `None` is this process's
+    /// own.
     pub fn user(mut self, user: Option<u32>) -> Self {
         self.user = user;
         self

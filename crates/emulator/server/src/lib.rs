@@ -1,9 +1,9 @@
 //! Database servers on this machine that check IAM tokens as RDS does, for tests and demos.
 //!
-//! Real servers that really check IAM tokens: MySQL through `AWSAuthenticationPlugin`, PostgreSQL through PAM for members of
-//! `rds_iam`. Their clock, their keys and their failures are under control, and a record has every login by token with the reason
-//! of a refusal. `crates/emulator/README.md` says how their answers differ from those of RDS. Production code never depends on
-//! this crate.
+//! Real servers that really check IAM tokens: MySQL through `AWSAuthenticationPlugin`, PostgreSQL through PAM for
+//! members of `rds_iam`. Their clock, their keys and their failures are under control, and a record has every login by
+//! token with the reason of a refusal. `crates/emulator/README.md` says how their answers differ from those of RDS.
+//! Production code never depends on this crate.
 //!
 //! ```
 //! use rds_iam_emulator_server::{Kind, Server, fixtures};
@@ -51,6 +51,7 @@ mod relay;
 mod run_folder;
 mod runtime;
 mod server;
+mod ssh;
 pub mod tls;
 
 pub use credentials::MasterCredentials;
@@ -61,13 +62,14 @@ pub use relay::Relay;
 pub use runtime::Runtime;
 pub use server::{Builder, Kind, OptionsOf, Server};
 
-/// Clients from Debian's packages, without an installation, for tests with them: `mysql` and `psql`, MariaDB Connector/J and
-/// pgjdbc, the drivers for Java, and `perl` with DBD::mysql. Also what is put before servers, for benchmarks: MySQL Router
-/// and pgbouncer.
+/// Clients from Debian's packages, without an installation, for tests with them: `mysql` and `psql`, MariaDB
+/// Connector/J and pgjdbc, the drivers for Java, and `perl` with DBD::mysql. Also what is put before servers, for
+/// benchmarks: MySQL Router, pgbouncer and OpenSSH.
 pub mod clients {
     pub use crate::mysql::clients::{mariadb_jdbc, mysql, perl};
     pub use crate::mysql::router::mysqlrouter;
     pub use crate::postgres::clients::{pgbouncer, pgjdbc, psql};
+    pub use crate::ssh::{OpenSsh, openssh};
 }
 
 /// A running MySQL server.

@@ -59,7 +59,7 @@ impl Library {
             let gone = workspace.display();
             return Err(self.wrong("", format!("the sources in {gone} are gone: name lib{name}.so")));
         }
-        tracing::debug!("building {package}");
+        tracing::info!("building {package} with cargo");
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let messages = Command::new(cargo)
             .args(["build", "--quiet", "--package", package, "--message-format=json-render-diagnostics"])

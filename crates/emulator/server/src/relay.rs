@@ -83,8 +83,8 @@ impl Relay {
         self.shared.open.borrow().len()
     }
 
-    /// Cuts all connections that are open at the call, and waits until they are gone. New ones are accepted, also while it waits:
-    /// clients that connect again at once do not keep it.
+    /// Cuts all connections that are open at the call, and waits until they are gone. New ones are accepted, also while
+    /// it waits: clients that connect again at once do not keep it.
     pub async fn cut(&self) {
         let last = self.accepted();
         self.shared.cut.send_modify(|serial| *serial += 1);

@@ -13,9 +13,9 @@ pub struct ServerIdentity {
 }
 
 impl ServerIdentity {
-    /// Creates a certificate for the endpoints' hosts, of which the first is the server's own, and for `names`. As on RDS it
-    /// does not name the address that the server listens on, so a program that verifies the address it
-    /// connects to fails.
+    /// Creates a certificate for the endpoints' hosts, of which the first is the server's own, and for `names`. As on
+    /// RDS it does not name the address that the server listens on, so a program that verifies the address it connects
+    /// to fails.
     ///
     /// # Errors
     /// Returns [`Error::Certificate`] if the system has no random bytes, or a name can't be in a certificate.

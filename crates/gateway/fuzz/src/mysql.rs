@@ -87,7 +87,9 @@ async fn establish(
 
 /// Reads back an error: it is whole, and short enough for libmysqlclient.
 fn assert_parses(error: &ErrorPacket) {
-    for payload in [error.payload(), error.payload_before_greeting()] {
+    // Before a greeting, a text that begins with `#` can't be told from an SQLSTATE.
+    let without_state = (!error.message().starts_with('#')).then(|| error.payload_before_greeting());
+    for payload in [Some(error.payload()), without_state].into_iter().flatten() {
         let parsed = ErrorPacket::parse(&payload).expect("an error packet");
         assert_eq!((parsed.code(), parsed.message()), (error.code(), error.message()));
         assert!(parsed.state() == error.state() || parsed.state() == *b"HY000");

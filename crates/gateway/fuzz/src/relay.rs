@@ -1,6 +1,9 @@
 //! Sessions after the login: commands, answers and the close, between streams in memory.
 
+use std::sync::LazyLock;
+
 use rds_iam_gateway::{Ended, Frames, Relay, mysql, postgres};
+use tokio::runtime::Runtime;
 
 use crate::frames::{Follow, HEADER, follow};
 use crate::input::Input;
@@ -58,6 +61,12 @@ fn connections(input: &Input) -> (Scripted, Scripted) {
     (Scripted::new(&input.client, client), Scripted::new(&input.database, database))
 }
 
+/// The runtime of the time limit of a relay's end, which no driver reaches.
+static TIMERS: LazyLock<Runtime> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime")
+});
+
 /// Forwards a session, and closes it with the answer to a refused request or a farewell.
 fn pass<Q, A>(input: &Input, (requests, answers): (Q, A), closes: bool) -> Passed
 where
@@ -70,6 +79,7 @@ where
     let ended = run_poll(|cx| std::pin::pin!(relay.run()).poll(cx));
     let received = relay.received();
     if closes {
+        let _timers = TIMERS.enter();
         run(relay.close(farewell(&ended)));
     }
     Passed {

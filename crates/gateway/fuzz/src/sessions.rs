@@ -29,6 +29,9 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// The key of a session that a client may cancel.
 pub(crate) const KEY: (u32, [u8; 4]) = (9, [1, 2, 3, 4]);
 
+/// The limit of a login, which the driver does not reach.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// The flags of an input, in addition to those of a login: the engine, and what is not drawn from them.
 const IS_UNREACHABLE: u8 = 1 << 1;
 const IS_FULL: u8 = 3 << 2;
@@ -210,7 +213,7 @@ async fn open(
                 login.database = login.database.take().or(settings.database.map(Into::into));
                 allow(&settings.rule, &login.user)
             };
-            let session = mysql::session::open(client, upstream, password, authorize).await?;
+            let session = mysql::session::open(client, upstream, password, LIMIT, authorize).await?;
             assert!(session.client.written.len() > 4);
             Ok(())
         }
@@ -219,7 +222,8 @@ async fn open(
             let key = CancelKey { process: KEY.0, key: KEY.1.to_vec() };
             let _guard = keys.register(key, upstream, database.address);
             let authorize = async |user: &str| allow(&settings.rule, user);
-            let session = postgres::session::open(client, upstream, &keys, password, authorize).await?;
+            let session =
+                postgres::session::open(client, upstream, &keys, password, LIMIT, authorize).await?;
             drop(session);
             Ok(())
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::ErrorKind;
 
 use mysql_common::auth::plugins::caching_sha2_password::scramble_sha256;
 use mysql_common::auth::plugins::mysql_native_password::scramble_native;
@@ -260,7 +261,11 @@ where
 }
 
 async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Packet, Failure> {
-    packet::read(stream, MAX_LOGIN_PACKET).await?.ok_or(Failure::ClientGone)
+    match packet::read(stream, MAX_LOGIN_PACKET).await {
+        Ok(packet) => packet.ok_or(Failure::ClientGone),
+        Err(Failure::Io(error)) if error.kind() == ErrorKind::UnexpectedEof => Err(Failure::ClientGone),
+        Err(failure) => Err(failure),
+    }
 }
 
 async fn switch<S>(stream: &mut S, login: &ClientLogin, plugin: &str, data: &[u8]) -> Result<Packet, Failure>
@@ -295,7 +300,8 @@ fn check<const N: usize>(
     }
     let problem = if given.len() < N { "is missing" } else { "is wrong" };
     Err(Failure::Denied(format!(
-        "the password for user {} {problem}: this port requires the local password that `rds-iam connect` gives to its program",
+        "the password for user {} {problem}: this port requires the local password that `rds-iam connect` gives to its \
+         program; settings in ~/.my.cnf win over it: use mysql --no-defaults",
         login.user
     )))
 }

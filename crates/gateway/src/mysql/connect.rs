@@ -4,7 +4,8 @@ use mysql_common::constants::CapabilityFlags;
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::{AuthPlugin, AuthSwitchRequest, HandshakeResponse, SslRequest};
 use mysql_common::proto::{MyDeserialize as _, MySerialize as _};
-use rds_iam_token::{DbUser, Endpoint, ServerCode, Token};
+use rds_iam_report::escape_control;
+use rds_iam_token::{Endpoint, ServerCode, Token};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -12,6 +13,7 @@ use super::accept::{CLEARTEXT, ClientLogin};
 use super::error::{ERR, ErrorPacket};
 use super::greeting::{COMPRESSION, Greeting};
 use super::packet::{self, Packet};
+use crate::failure::without_token;
 use crate::{Failure, MAX_LOGIN_PACKET, Secured, Upstream};
 
 /// The sequence numbers of the request for TLS and of the login inside it: the greeting has 0.
@@ -64,7 +66,8 @@ impl Request {
     }
 
     /// Creates the request of a login without a client.
-    pub(super) fn for_test(user: &DbUser, database: Option<&str>, greeting: &Greeting) -> Self {
+    #[must_use]
+    pub fn without_client(user: &str, database: Option<&str>, greeting: &Greeting) -> Self {
         let mut capabilities = CapabilityFlags::CLIENT_PROTOCOL_41
             | CapabilityFlags::CLIENT_SECURE_CONNECTION
             | CapabilityFlags::CLIENT_PLUGIN_AUTH
@@ -76,7 +79,7 @@ impl Request {
             max_packet_size: 1 << 24,
             // utf8mb4_general_ci.
             collation: 45,
-            user: user.to_string(),
+            user: user.to_owned(),
             database: database.map(|name| name.as_bytes().to_vec()),
         }
     }
@@ -174,7 +177,7 @@ impl Authenticator for TokenAuthenticator<'_> {
             // For a user that does not exist, MySQL asks for a plugin at random.
             AuthRequest::Switch { plugin, .. } => Err(Failure::Denied(format!(
                 "{} asked user {} for {}, not for a token: the user does not exist, or has no IAM login. Create it \
-                 IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS', or run the bootstrap",
+                 IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS', or run rds-iam-bootstrap",
                 self.endpoint,
                 self.user,
                 plugin.escape_default(),
@@ -217,7 +220,7 @@ pub async fn start_tls(
     if !greeting.capabilities().contains(CapabilityFlags::CLIENT_SSL) {
         return Err(Failure::NoTls(upstream.endpoint().clone()));
     }
-    packet::write(&mut stream, TLS_REQUEST, &request.tls_payload()).await?;
+    write(&mut stream, TLS_REQUEST, &request.tls_payload(), upstream.endpoint()).await?;
     upstream.secure(stream).await
 }
 
@@ -242,7 +245,7 @@ where
     } else {
         request.login_payload("mysql_native_password", b"")
     };
-    packet::write(stream, LOGIN, &payload).await?;
+    write(stream, LOGIN, &payload, endpoint).await?;
     for _ in 0..MAX_ANSWERS {
         let packet = read(stream, endpoint).await?;
         let sequence = packet.next_sequence();
@@ -265,15 +268,25 @@ where
             _ => return Err(unexpected(endpoint, "its answer to the login is none of MySQL")),
         };
         if let Some(answer) = answer {
-            packet::write(stream, sequence, &answer).await?;
+            write(stream, sequence, &answer, endpoint).await?;
         }
     }
     Err(unexpected(endpoint, "it asks for authentication data again and again"))
 }
 
 async fn read<S: AsyncRead + Unpin>(stream: &mut S, endpoint: &Endpoint) -> Result<Packet, Failure> {
-    let packet = packet::read(stream, MAX_LOGIN_PACKET).await?;
+    let packet = packet::read(stream, MAX_LOGIN_PACKET).await.map_err(|e| e.of_database(endpoint))?;
     packet.ok_or_else(|| unexpected(endpoint, "it closed the connection during the login"))
+}
+
+async fn write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    sequence: u8,
+    payload: &[u8],
+    endpoint: &Endpoint,
+) -> Result<(), Failure> {
+    let written = packet::write(stream, sequence, payload).await;
+    written.map(drop).map_err(|error| Failure::Io(error).of_database(endpoint))
 }
 
 fn unexpected(endpoint: &Endpoint, what: &'static str) -> Failure {
@@ -285,5 +298,12 @@ fn refused(packet: Vec<u8>, endpoint: &Endpoint) -> Failure {
         return unexpected(endpoint, "its error packet is incomplete");
     };
     let code = ServerCode::MySql(error.code());
-    Failure::Refused { endpoint: endpoint.clone(), code, message: error.message().to_owned(), packet }
+    let (message, packet) = match without_token(error.message()) {
+        None => (error.message().to_owned(), packet),
+        Some(cut) => {
+            let packet = ErrorPacket::new(error.code(), error.state(), &cut).payload();
+            (cut, packet)
+        }
+    };
+    Failure::Refused { endpoint: endpoint.clone(), code, message: escape_control(&message), packet }
 }

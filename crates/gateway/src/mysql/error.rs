@@ -73,16 +73,37 @@ impl ErrorPacket {
             Failure::TooLong { .. } => (1153, b"08S01", None),
             Failure::Denied(_) => (1045, b"28000", None),
             // "Too many connections", which pools wait for.
-            Failure::Full { .. } => (1040, b"08004", None),
+            Failure::Full { .. } | Failure::TooFast { .. } => (1040, b"08004", None),
             // 08S01 is a communication link failure, which drivers retry.
             Failure::Unreachable { .. } => (
                 1158,
                 b"08S01",
                 Some(
-                    "check the address, the security group, and the tunnel if there is one; ?dial=HOST:PORT names its address",
+                    "check the address and the security group. A private database needs --via INSTANCE, or ?dial=HOST:PORT",
                 ),
             ),
             Failure::Io(_) => (1158, b"08S01", None),
+            Failure::Lost { .. } => (
+                1158,
+                b"08S01",
+                Some("connect again; the database may be restarting. A tunnel's own messages name its cause"),
+            ),
+            Failure::TimedOut(_) => (
+                1158,
+                b"08S01",
+                Some(
+                    "the client stopped in its login, or the database does not answer: it may be starting, or have no \
+                     connection left",
+                ),
+            ),
+            Failure::Credentials(_) => (
+                1045,
+                b"28000",
+                Some("give the gateway valid AWS credentials; `rds-iam doctor` shows where they come from"),
+            ),
+            Failure::Unexpected { .. } => {
+                (1105, b"HY000", Some("check that the address is that of a MySQL server, and its port"))
+            }
             Failure::Tls { .. } => (
                 1105,
                 b"HY000",

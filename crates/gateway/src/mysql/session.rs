@@ -1,15 +1,19 @@
 //! A session of the auth proxy, from the client's connection to the end of both logins.
 
+use std::time::Duration;
+
 use mysql_common::constants::CapabilityFlags;
 use rds_iam_token::{DbUser, Token, TokenSource};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::accept::{self, ClientLogin};
 use super::connect::{self, Request, TokenAuthenticator};
 use super::error::ErrorPacket;
 use super::greeting::{Greeting, Offer};
 use super::packet;
+use crate::limit::LAST_BYTES;
 use crate::{Failure, Secured, Upstream};
 
 /// The command that ends a session.
@@ -36,7 +40,7 @@ pub struct Session<C> {
 /// The connection id in the client's greeting is then that of the first one: `CONNECTION_ID()`, and `KILL` with its
 /// result, are still right, because the server answers them.
 ///
-/// The caller limits the time.
+/// After `limit`, the login has failed.
 ///
 /// # Errors
 /// Returns the reason why there is no session.
@@ -44,6 +48,7 @@ pub async fn open<C, A>(
     mut client: C,
     upstream: &Upstream,
     password: Option<&str>,
+    limit: Duration,
     authorize: A,
 ) -> Result<Session<C>, Failure>
 where
@@ -51,15 +56,19 @@ where
     A: AsyncFnOnce(&mut ClientLogin) -> Result<TokenSource, Failure>,
 {
     let mut reply = Reply::BeforeGreeting;
-    match establish(&mut client, upstream, password, authorize, &mut reply).await {
+    let established = timeout(limit, establish(&mut client, upstream, password, authorize, &mut reply)).await;
+    match established.unwrap_or(Err(Failure::TimedOut(limit))) {
         Ok((upstream, login)) => Ok(Session { client, upstream, login }),
         Err(failure) => {
             let error = ErrorPacket::from_failure(&failure);
             // The client may have left; the failure itself is returned.
-            let _sent = match reply {
-                Reply::BeforeGreeting => accept::refuse_before_greeting(&mut client, &error).await,
-                Reply::Sequence(sequence) => accept::refuse(&mut client, sequence, &error).await,
-            };
+            let _sent = timeout(LAST_BYTES, async {
+                match reply {
+                    Reply::BeforeGreeting => accept::refuse_before_greeting(&mut client, &error).await,
+                    Reply::Sequence(sequence) => accept::refuse(&mut client, sequence, &error).await,
+                }
+            })
+            .await;
             Err(failure)
         }
     }
@@ -104,7 +113,7 @@ where
     let token = token.map_err(Failure::Credentials)?;
     let first = log_in(secured?, &greeting, &request, upstream, &token).await;
     let (secured, ok) = match first {
-        Err(refusal) if is_refused_login(&refusal) && token.signed_at() < started_at => {
+        Err(refusal) if refusal.may_be_of_revoked(&token, started_at) => {
             // Without a new token, the refusal is the better explanation.
             let Ok(token) = tokens.replace(&token).await else { return Err(refusal) };
             retry(&request, upstream, &token).await?
@@ -126,11 +135,21 @@ pub async fn test(
     token: &Token,
 ) -> Result<(), Failure> {
     let (stream, greeting) = dial(upstream).await?;
-    let request = Request::for_test(user, database, &greeting);
+    let request = Request::without_client(user.as_str(), database, &greeting);
     let secured = connect::start_tls(stream, &greeting, &request, upstream).await?;
     let (mut secured, _) = log_in(secured, &greeting, &request, upstream, token).await?;
     packet::write(&mut secured, 0, &[COM_QUIT]).await?;
     Ok(secured.shutdown().await?)
+}
+
+/// Verifies the database's certificate, without a login.
+///
+/// # Errors
+/// Returns the reason why it could not be verified.
+pub async fn test_tls(upstream: &Upstream) -> Result<(), Failure> {
+    let (stream, greeting) = dial(upstream).await?;
+    let request = Request::without_client("", None, &greeting);
+    Ok(connect::start_tls(stream, &greeting, &request, upstream).await?.shutdown().await?)
 }
 
 async fn dial(upstream: &Upstream) -> Result<(TcpStream, Greeting), Failure> {
@@ -164,8 +183,4 @@ async fn retry(request: &Request, upstream: &Upstream, token: &Token) -> Result<
     }
     let secured = connect::start_tls(stream, &greeting, request, upstream).await?;
     log_in(secured, &greeting, request, upstream, token).await
-}
-
-fn is_refused_login(failure: &Failure) -> bool {
-    matches!(failure, Failure::Refused { code, .. } if code.is_login_refusal())
 }

@@ -1,5 +1,7 @@
 //! The login as a client performs it towards a server.
 
+use std::io;
+
 use rds_iam_report::escape_control;
 use rds_iam_token::{Endpoint, ServerCode, Token};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -8,6 +10,7 @@ use tokio::net::TcpStream;
 use super::error::{self, ErrorResponse};
 use super::message::{self, HEADER, Message, ReadError, take_text};
 use super::startup::{CancelKey, Startup, TLS_REQUEST, packet};
+use crate::failure::{TOKEN_PARAMETER, without_token};
 use crate::{Failure, MAX_LOGIN_PACKET, Secured, Upstream};
 
 /// The most bytes that a server may send before the login is complete: 256 KiB.
@@ -33,6 +36,8 @@ pub enum AuthRequest<'a> {
     SaslContinue(&'a [u8]),
     /// The server's last SASL message, which proves that it knows the password.
     SaslFinal(&'a [u8]),
+    /// A method that has no password, such as Kerberos, by its number.
+    Unsupported(u32),
 }
 
 /// The answers to a server's requests for authentication.
@@ -65,8 +70,8 @@ impl Authenticator for TokenAuthenticator<'_> {
             AuthRequest::Cleartext => Ok(Some([self.token.expose().as_bytes(), b"\0"].concat())),
             _ => Err(Failure::Denied(format!(
                 "the database requests a password of user {user}, not a token: the user does not exist, or is not a \
-                 member of rds_iam. Create it with rds-iam-bootstrap, or run GRANT rds_iam TO \"{role}\"; never for the \
-                 master user, which would lose its login by password",
+                 member of rds_iam. Create it with rds-iam-bootstrap, or run CREATE ROLE \"{role}\" LOGIN if it does not \
+                 exist, and GRANT rds_iam TO \"{role}\"; never for the master user, which would lose its login by password",
                 user = escape_control(self.user),
                 role = escape_control(self.user).replace('"', "\"\""),
             ))),
@@ -101,11 +106,11 @@ pub async fn request_tls<S>(stream: &mut S, endpoint: &Endpoint) -> Result<(), F
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    stream.write_all(&packet(&TLS_REQUEST.to_be_bytes())).await?;
-    stream.flush().await?;
+    let lost = |source| Failure::Io(source).of_database(endpoint);
+    write(stream, &packet(&TLS_REQUEST.to_be_bytes())).await.map_err(lost)?;
     // A second byte is requested to notice one: before the handshake, it can only come from an attacker on the way.
     let mut answer = [0; 2];
-    let count = stream.read(&mut answer).await?;
+    let count = stream.read(&mut answer).await.map_err(lost)?;
     match answer[..count] {
         [b'S'] => Ok(()),
         [b'S', _] => Err(unexpected(endpoint, "bytes without TLS follow the answer to the request for TLS")),
@@ -136,8 +141,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let packet = user.map_or_else(|| startup.encode(), |user| startup.with_user(user).encode());
-    stream.write_all(&packet).await?;
-    stream.flush().await?;
+    let lost = |source| Failure::Io(source).of_database(endpoint);
+    write(stream, &packet).await.map_err(lost)?;
     let mut logged_in = LoggedIn { messages: Vec::new(), key: None };
     let mut left = MAX_LOGIN_ANSWER;
     let mut authenticated = false;
@@ -151,11 +156,11 @@ where
                 Some(None) => authenticated = true,
                 Some(Some(request)) => {
                     if let Some(answer) = authenticator.answer(request)? {
-                        message::write(stream, b'p', &answer).await?;
+                        message::write(stream, b'p', &answer).await.map_err(lost)?;
                     }
                     continue;
                 }
-                None => return Err(unexpected(endpoint, "its request for authentication is not supported")),
+                None => return Err(unexpected(endpoint, "its request for authentication is malformed")),
             },
             b'K' if authenticated => {
                 let key = CancelKey::parse(&message.body);
@@ -173,7 +178,7 @@ where
     }
 }
 
-/// Reads a request for authentication: `Some(None)` is AuthenticationOk, `None` an unsupported or malformed one.
+/// Reads a request for authentication: `Some(None)` is AuthenticationOk, `None` a malformed one.
 #[expect(
     clippy::option_option,
     reason = "AuthenticationOk is no request, and different from an unreadable one"
@@ -196,7 +201,7 @@ fn parse_request(body: &[u8]) -> Option<Option<AuthRequest<'_>>> {
         }
         11 => AuthRequest::SaslContinue(rest),
         12 => AuthRequest::SaslFinal(rest),
-        _ => return None,
+        kind => AuthRequest::Unsupported(kind),
     }))
 }
 
@@ -204,14 +209,21 @@ fn refused(endpoint: &Endpoint, message: &Message) -> Failure {
     let parsed = (message.tag == error::TAG).then(|| ErrorResponse::parse(&message.body)).flatten();
     let code = parsed.as_ref().and_then(|error| ServerCode::from_sqlstate(&error.code));
     match (parsed, code) {
-        (Some(error), Some(code)) => Failure::Refused {
-            endpoint: endpoint.clone(),
-            code,
-            message: escape_control(&error.message),
-            packet: message.encode(),
-        },
+        (Some(error), Some(code)) => {
+            // Any of its fields may repeat what was sent.
+            let repeats = String::from_utf8_lossy(&message.body).contains(TOKEN_PARAMETER);
+            let text = without_token(&error.message).unwrap_or(error.message);
+            let packet =
+                if repeats { ErrorResponse::fatal(&error.code, &*text).encode() } else { message.encode() };
+            Failure::Refused { endpoint: endpoint.clone(), code, message: escape_control(&text), packet }
+        }
         _ => unexpected(endpoint, "its error has no SQLSTATE"),
     }
+}
+
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
 fn of_server(endpoint: &Endpoint, error: ReadError) -> Failure {
@@ -219,7 +231,7 @@ fn of_server(endpoint: &Endpoint, error: ReadError) -> Failure {
         ReadError::Closed => unexpected(endpoint, "the connection was closed during the login"),
         ReadError::TooShort => unexpected(endpoint, "a message announces a length below 4"),
         ReadError::TooLong(_) => unexpected(endpoint, "its messages are too long for a login"),
-        ReadError::Io(error) => Failure::Io(error),
+        ReadError::Io(error) => Failure::Io(error).of_database(endpoint),
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) fn encode(failure: &Failure) -> Vec<u8> {
         Failure::Unreachable { .. } => (
             "08001",
             Some(
-                "Check that the database is available, and that security group, tunnel and DNS let the gateway reach it; ?dial=HOST:PORT names another address.",
+                "Check that the database is available, and that security group, tunnel and DNS let the gateway reach it. A private one is reached through an instance (rds-iam connect --via), or ?dial=HOST:PORT names the tunnel.",
             ),
         ),
         Failure::NoTls(_) => {
@@ -135,10 +135,25 @@ pub(super) fn encode(failure: &Failure) -> Vec<u8> {
             ),
         ),
         // "Too many connections", which pools wait for.
-        Failure::Full { .. } => ("53300", None),
+        Failure::Full { .. } | Failure::TooFast { .. } => ("53300", None),
         Failure::TooLong { .. } => ("54000", None),
-        Failure::Io(_) | Failure::ClientGone | Failure::TimedOut(_) => ("08006", None),
-        _ => ("08P01", None),
+        Failure::Lost { .. } => (
+            "08006",
+            Some(
+                "Connect again: the database may be restarting. If there is a tunnel, its own messages name the cause.",
+            ),
+        ),
+        Failure::TimedOut(_) => (
+            "08006",
+            Some(
+                "The client stopped in its login, or the database does not answer: it may be starting, or have no connection left.",
+            ),
+        ),
+        Failure::Io(_) | Failure::ClientGone => ("08006", None),
+        Failure::Unexpected { .. } => {
+            ("08P01", Some("Check that the address is that of a PostgreSQL server, and its port."))
+        }
+        Failure::Malformed(_) | Failure::Refused { .. } => ("08P01", None),
     };
     ErrorResponse { hint: hint.map(str::to_owned), ..ErrorResponse::fatal(code, text) }.encode()
 }

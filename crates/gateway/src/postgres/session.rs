@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use rds_iam_token::{DbUser, Token, TokenSource};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::accept::{self, Negotiated, Offer};
 use super::cancel::{CancelGuard, CancelKeys};
 use super::connect::{LoggedIn, TokenAuthenticator, log_in, start_tls};
 use super::startup::Startup;
+use crate::limit::LAST_BYTES;
 use crate::{Failure, Secured, Upstream};
 
 /// The message that ends a session.
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
-
-/// The age from which a token counts as cached, signed before this login. A token's times are whole seconds.
-const CACHED: Duration = Duration::from_secs(2);
 
 /// An open session, ready for the [`Relay`](crate::Relay).
 #[derive(Debug)]
@@ -41,7 +40,7 @@ struct Connected {
 /// forwards the end of the login to the client. `authorize` gets the client's user and returns the tokens, whose login
 /// names the user in the database. A cancel request is forwarded instead: then there is no session.
 ///
-/// The caller limits the time of the whole.
+/// After `limit`, the login has failed.
 ///
 /// # Errors
 /// Returns the failure, of which the client has been informed.
@@ -50,31 +49,41 @@ pub async fn open<S, A>(
     upstream: &Upstream,
     keys: &CancelKeys,
     password: Option<&str>,
+    limit: Duration,
     authorize: A,
 ) -> Result<Option<Session<S>>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: AsyncFnOnce(&str) -> Result<TokenSource, Failure>,
 {
-    let (mut client, startup) = match accept::negotiate(client, Offer::Plain).await? {
+    let deadline = Instant::now() + limit;
+    let late = |_| Failure::TimedOut(limit);
+    let negotiated = timeout_at(deadline, accept::negotiate(client, Offer::Plain)).await.map_err(late)?;
+    let (mut client, startup) = match negotiated? {
         Negotiated::Startup(client, startup) => (client, startup),
         Negotiated::Cancel(client, key) => {
             // The client waits for the end of its connection, and takes the request as handled then.
-            let forwarded = keys.forward(&key).await;
+            let forwarded = timeout_at(deadline, keys.forward(&key)).await;
             drop(client);
-            return forwarded.map(|_| None);
+            return forwarded.map_err(late)?.map(|_| None);
         }
         Negotiated::Tls(_) => return Err(Failure::Malformed("it begins TLS, which was not offered")),
     };
-    match establish(&mut client, upstream, &startup, password, authorize).await {
+    let established =
+        timeout_at(deadline, establish(&mut client, upstream, &startup, password, authorize)).await;
+    match established.map_err(late).flatten() {
         Err(failure) => {
-            accept::refuse(&mut client, &failure).await;
+            // A client that takes nothing any more is not waited for.
+            drop(timeout(LAST_BYTES, accept::refuse(&mut client, &failure)).await);
             Err(failure)
         }
         Ok(Connected { stream, address, logged_in }) => {
             let cancel = logged_in.key.map(|key| keys.register(key, upstream, address));
-            client.write_all(&logged_in.messages).await?;
-            client.flush().await?;
+            let last = async {
+                client.write_all(&logged_in.messages).await?;
+                client.flush().await
+            };
+            timeout_at(deadline, last).await.map_err(late)??;
             Ok(Some(Session { client, upstream: stream, cancel }))
         }
     }
@@ -117,21 +126,27 @@ pub async fn test(
     Ok(stream.shutdown().await?)
 }
 
+/// Verifies the database's certificate, without a login.
+///
+/// # Errors
+/// Returns the reason why it could not be verified.
+pub async fn test_tls(upstream: &Upstream) -> Result<(), Failure> {
+    Ok(start_tls(upstream.dial().await?, upstream).await?.shutdown().await?)
+}
+
 /// Logs in. If the database refuses a cached token, which may have been revoked with its credentials, a new one is
 /// tried once on a new connection.
 async fn connect(upstream: &Upstream, startup: &Startup, tokens: &TokenSource) -> Result<Connected, Failure> {
+    let started = tokens.clock().now();
     let token = tokens.token().await.map_err(Failure::Credentials)?;
     let user = tokens.login().user.as_str();
-    let refusal = match attempt(upstream, startup, &token, user).await {
-        Err(failure @ Failure::Refused { code, .. }) if code.is_login_refusal() => failure,
-        other => return other,
-    };
-    if token.age(tokens.clock().now()) < CACHED {
-        return Err(refusal);
-    }
-    match tokens.replace(&token).await {
-        Ok(token) => attempt(upstream, startup, &token, user).await,
-        Err(error) => Err(Failure::Credentials(error)),
+    match attempt(upstream, startup, &token, user).await {
+        Err(refusal) if refusal.may_be_of_revoked(&token, started) => {
+            // Without a new token, the refusal is the better explanation.
+            let Ok(token) = tokens.replace(&token).await else { return Err(refusal) };
+            attempt(upstream, startup, &token, user).await
+        }
+        first => first,
     }
 }
 

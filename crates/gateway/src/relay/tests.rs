@@ -127,3 +127,14 @@ async fn a_stopped_run_loses_no_byte() {
     assert_eq!(reading.await.unwrap().unwrap().0, expected);
     drop(writing.await.unwrap().unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_does_not_keep_a_session() {
+    // Neither end reads, and each holds one byte.
+    let (_client, _database, mut relay) = session(1);
+    relay.client.write_all(b"x").await.unwrap();
+    relay.upstream.write_all(b"x").await.unwrap();
+    let started = Instant::now();
+    relay.close(b"farewell").await;
+    assert_eq!(started.elapsed(), LAST_BYTES);
+}

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rds_iam_emulator_server::fixtures::{SkewedClock, until};
+use rds_iam_emulator_server::fixtures::{SkewedClock, WRITER, restart_under_load, until};
 use rds_iam_emulator_server::on_each_engine;
-use sqlx::{Connection as _, Executor};
+use rds_iam_gateway::UserRule;
+use sqlx::{ConnectOptions as _, Connection as _, Executor};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -15,8 +16,10 @@ on_each_engine![
     at_the_deadline_each_client_is_sent_an_error,
     an_idle_session_is_closed_with_an_error,
     a_database_that_restarts_ends_sessions_and_the_next_ones_are_open,
-    killing_the_server_twenty_times_loses_no_acknowledged_write,
+    restarts_of_the_database_under_load_lose_no_acknowledged_write,
     probes_report_the_stage,
+    a_statement_that_runs_is_not_idle,
+    silent_http_clients_take_a_few_descriptors,
 ];
 
 async fn a_drain_serves_until_the_last_client_leaves<DB: TestEngine>()
@@ -79,51 +82,13 @@ where
     assert_eq!(text::<DB>(&mut client, DB::CURRENT_USER).await.unwrap(), DB::APP);
 }
 
-async fn killing_the_server_twenty_times_loses_no_acknowledged_write<DB: TestEngine>()
-where
-    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
-{
-    // A tenth of the long run.
-    let rounds = std::env::var("RDS_IAM_CLIENTS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(2);
-    let (server, gateway) = both::<DB>().await;
-    let database = crate::support::DATABASE;
-    let create = format!("CREATE TABLE {} (id INT PRIMARY KEY)", DB::WRITES);
-    rds_iam_emulator_server::fixtures::execute(&server, [create]).await.unwrap();
-    let privileges = format!("SELECT, INSERT ON {database}.*");
-    rds_iam_emulator_server::fixtures::create_user(&server, "writer", &privileges).await.unwrap();
-    drop(gateway);
+async fn restarts_of_the_database_under_load_lose_no_acknowledged_write<DB: TestEngine>() {
+    let server = server::<DB>().await;
     let mut target = target(&server, server.dial(), &SkewedClock::default());
-    target.user = rds_iam_gateway::UserRule::Always("writer".parse().unwrap());
+    target.user = UserRule::Only(WRITER.parse().unwrap());
     let gateway = run(target).await;
-
-    let (mut id, mut acknowledged) = (0, Vec::new());
-    for _ in 0..rounds {
-        let writing = async {
-            let Ok(mut client) = connect::<DB>(&gateway.address).await else { return };
-            loop {
-                id += 1;
-                let insert = sqlx::AssertSqlSafe(format!("INSERT INTO {} VALUES ({id})", DB::WRITES));
-                if client.execute(sqlx::raw_sql(insert)).await.is_err() {
-                    return;
-                }
-                acknowledged.push(id);
-            }
-        };
-        let killing = async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            server.stop().await.unwrap();
-            server.restart().await.unwrap();
-        };
-        tokio::join!(writing, killing);
-    }
-    let mut client = connect::<DB>(&gateway.address).await.unwrap();
-    let select = format!("SELECT CAST(id AS CHAR(20)) FROM {}", DB::WRITES);
-    let rows = client.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(select))).await.unwrap();
-    let stored: std::collections::BTreeSet<i64> =
-        rows.iter().map(|row| DB::text(row).trim().parse().unwrap()).collect();
-    assert!(acknowledged.len() > rounds, "too few writes to lose any: {}", acknowledged.len());
-    let lost: Vec<_> = acknowledged.iter().filter(|id| !stored.contains(id)).collect();
-    assert!(lost.is_empty(), "{lost:?} of {} are lost", acknowledged.len());
+    restart_under_load(&server, &async || DB::options(&gateway.address, WRITER, "").connect().await).await;
+    assert!(!gateway.serving.is_finished(), "the gateway that was started first serves to the end");
 }
 
 async fn probes_report_the_stage<DB: TestEngine>()
@@ -138,10 +103,59 @@ where
     let metrics = get(gateway.admin, "/metrics").await;
     assert!(metrics.contains(r#"rds_iam_gateway_sessions_opened_total{listener="shop"} 1"#), "{metrics}");
     assert!(request(gateway.admin, "GET /quitquitquit").await.starts_with("HTTP/1.1 405"));
+    // A web page in a browser of this machine could send it.
+    let from_page = "POST /quitquitquit HTTP/1.1\r\nOrigin: https://example.com";
+    assert!(send(gateway.admin, from_page).await.starts_with("HTTP/1.1 403"));
+    let through_proxy = "POST /quitquitquit HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9";
+    assert!(send(gateway.admin, through_proxy).await.starts_with("HTTP/1.1 403"));
     assert!(request(gateway.admin, "POST /quitquitquit").await.starts_with("HTTP/1.1 202"));
     until("it drains", async || get(gateway.admin, "/readiness").await.contains("draining")).await;
     client.close().await.unwrap();
     (&mut gateway.serving).await.unwrap();
+}
+
+async fn a_statement_that_runs_is_not_idle<DB: TestEngine>()
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    let server = server::<DB>().await;
+    let mut target = target(&server, server.dial(), &SkewedClock::default());
+    target.limits.idle = Some(Duration::from_millis(500));
+    let gateway = run(target).await;
+    let mut client = connect::<DB>(&gateway.address).await.unwrap();
+    // Four times the limit.
+    assert!(text::<DB>(&mut client, DB::SHORT_SLEEP).await.is_ok());
+}
+
+async fn silent_http_clients_take_a_few_descriptors<DB: TestEngine>() {
+    let server = server::<DB>().await;
+    let gateway = run(target(&server, server.dial(), &SkewedClock::default())).await;
+    let mut silent = Vec::new();
+    for _ in 0..40 {
+        silent.push(TcpStream::connect(gateway.admin).await.unwrap());
+    }
+    // Those beyond the limit are closed at once, the others after five seconds.
+    let mut closed = 0;
+    for client in &mut silent {
+        if tokio::time::timeout(Duration::from_secs(1), client.read(&mut [0; 1])).await.is_ok() {
+            closed += 1;
+            break;
+        }
+    }
+    assert_eq!(closed, 1);
+    until("probes are answered again", async || {
+        let answered = tokio::time::timeout(Duration::from_secs(1), try_get(gateway.admin)).await;
+        answered.is_ok_and(|answer| answer.is_ok_and(|text| text.starts_with("HTTP/1.1 200")))
+    })
+    .await;
+}
+
+async fn try_get(admin: std::net::SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(admin).await?;
+    stream.write_all(b"GET /liveness HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 async fn open_sessions(admin: std::net::SocketAddr) -> u64 {
@@ -155,8 +169,12 @@ async fn get(admin: std::net::SocketAddr, path: &str) -> String {
 }
 
 async fn request(admin: std::net::SocketAddr, line: &str) -> String {
+    send(admin, &format!("{line} HTTP/1.1")).await
+}
+
+async fn send(admin: std::net::SocketAddr, head: &str) -> String {
     let mut stream = TcpStream::connect(admin).await.unwrap();
-    let request = format!("{line} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n");
+    let request = format!("{head}\r\nHost: gateway\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

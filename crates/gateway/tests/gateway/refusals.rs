@@ -1,11 +1,13 @@
 //! Clients that are not logged in, and the error that each of them reads.
 
+use std::future::poll_fn;
 use std::io;
 use std::time::Duration;
 
-use rds_iam_emulator_server::fixtures::SkewedClock;
+use rds_iam_emulator_server::fixtures::{SkewedClock, until};
 use rds_iam_emulator_server::on_each_engine;
-use rds_iam_gateway::{Address, Failure, Limits, Tokens, Upstream};
+use rds_iam_gateway::{Address, Limits, Tokens, Upstream};
+use rds_iam_infra::Engine;
 use rds_iam_roots::Roots;
 use rds_iam_token::aws_credential_types::Credentials;
 use rds_iam_token::aws_credential_types::provider::error::CredentialsError;
@@ -26,6 +28,9 @@ on_each_engine![
     clients_beyond_the_limit_are_refused_until_one_leaves,
     what_is_no_client_ends_alone,
     a_client_that_says_nothing_is_given_up,
+    a_machine_that_slept_logs_in_with_a_new_token,
+    silent_connections_reach_the_database_at_the_pace_of_logins,
+    a_database_that_is_killed_in_mid_result_ends_the_session,
 ];
 
 async fn refused<DB: TestEngine>(address: &Address, user: &str) -> (String, String) {
@@ -158,10 +163,7 @@ where
     assert!(["", "53300"].contains(&&*code) && text.contains("1 sessions open, its limit"), "{code} {text}");
     assert_eq!(text_of::<DB>(&mut first).await, DB::APP);
     first.close().await.unwrap();
-    rds_iam_emulator_server::fixtures::until("a session is free", async || {
-        connect::<DB>(&gateway.address).await.is_ok()
-    })
-    .await;
+    until("a session is free", async || connect::<DB>(&gateway.address).await.is_ok()).await;
 }
 
 async fn what_is_no_client_ends_alone<DB: TestEngine>()
@@ -191,14 +193,87 @@ where
 {
     let server = server::<DB>().await;
     let mut hasty = target(&server, server.dial(), &SkewedClock::default());
-    hasty.limits = Limits { login: Duration::from_millis(300), sessions: 1, ..hasty.limits };
+    hasty.limits = Limits { login: Duration::from_secs(2), sessions: 1, ..hasty.limits };
     let gateway = run(hasty).await;
     let Address::Tcp(address) = &gateway.address else { unreachable!() };
-    let mut silent = TcpStream::connect(address).await.unwrap();
-    let mut bytes = Vec::new();
-    // MySQL's greeting, and then the end.
-    drop(silent.read_to_end(&mut bytes).await);
-    assert!(!String::from_utf8_lossy(&bytes).contains("X-Amz"));
-    let failure = Failure::TimedOut(Duration::from_millis(300)).to_string();
-    assert!(failure.contains("not complete"), "{failure}");
+    // Silent, and one that stops in the middle of its first header.
+    for begun in [&b""[..], &[0, 0]] {
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        silent.write_all(begun).await.unwrap();
+        let mut bytes = Vec::new();
+        // MySQL's greeting, and then the end.
+        drop(silent.read_to_end(&mut bytes).await);
+        assert!(!String::from_utf8_lossy(&bytes).contains("X-Amz"));
+        until("its slot is free", async || connect::<DB>(&gateway.address).await.is_ok()).await;
+    }
+}
+
+async fn a_machine_that_slept_logs_in_with_a_new_token<DB: TestEngine>()
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    let server = server::<DB>().await;
+    let clock = SkewedClock::default();
+    let gateway = run(target(&server, server.dial(), &clock)).await;
+    connect::<DB>(&gateway.address).await.unwrap().close().await.unwrap();
+    // No timer has run meanwhile: the token in memory has ended.
+    server.set_clock(1_200).unwrap();
+    clock.set(1_200);
+    let mut client = connect::<DB>(&gateway.address).await.unwrap();
+    assert_eq!(text_of::<DB>(&mut client).await, DB::APP);
+}
+
+async fn silent_connections_reach_the_database_at_the_pace_of_logins<DB: TestEngine>() {
+    let server = server::<DB>().await;
+    let relay = server.relay().await.unwrap();
+    let mut slow = target(&server, relay.dial(), &SkewedClock::default());
+    slow.limits.logins_per_second = 1;
+    let gateway = run(slow).await;
+    let Address::Tcp(address) = &gateway.address else { unreachable!() };
+    let started = std::time::Instant::now();
+    let mut scan = Vec::new();
+    for _ in 0..30 {
+        scan.push(TcpStream::connect(address).await.unwrap());
+    }
+    if DB::ENGINE == Engine::MySql {
+        // The greetings of the first two, and what those are told who would wait for longer than a third of 30 seconds.
+        for client in &mut scan[..2] {
+            client.read_u8().await.unwrap();
+        }
+        let mut told = Vec::new();
+        scan[29].read_to_end(&mut told).await.unwrap();
+        assert!(String::from_utf8_lossy(&told).contains("1 logins a second"), "{told:?}");
+        let dialled = relay.accepted();
+        assert!((2..=2 + started.elapsed().as_secs()).contains(&dialled), "{dialled} of 30");
+        // Clients that have gone give up their turns.
+        drop(scan);
+        until("a client need not wait for them", async || connect::<DB>(&gateway.address).await.is_ok())
+            .await;
+        assert!(relay.accepted() < 15, "{} of 30", relay.accepted());
+    } else {
+        // A client of PostgreSQL speaks first.
+        assert_eq!(relay.accepted(), 0);
+    }
+}
+
+async fn a_database_that_is_killed_in_mid_result_ends_the_session<DB: TestEngine>()
+where
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+{
+    let (server, gateway) = both::<DB>().await;
+    let mut client = connect::<DB>(&gateway.address).await.unwrap();
+    let mut rows = client.fetch(sqlx::raw_sql(DB::MANY_ROWS));
+    let mut next = async || poll_fn(|cx| rows.as_mut().poll_next(cx)).await;
+    next().await.unwrap().unwrap();
+    server.stop().await.unwrap();
+    let end = loop {
+        match next().await {
+            Some(Ok(_)) => {}
+            end => break end,
+        }
+    };
+    assert!(matches!(end, Some(Err(_))), "a result that was cut off is reported");
+    server.restart().await.unwrap();
+    let mut client = connect::<DB>(&gateway.address).await.unwrap();
+    assert_eq!(text_of::<DB>(&mut client).await, DB::APP);
 }

@@ -69,7 +69,7 @@ fn of_connecting(kind: ErrorKind) -> &'static str {
             "The server limits logins or connections: keep under 200 new IAM connections a second per instance, and see max_connections."
         }
         ErrorKind::Unreachable => {
-            "The server did not answer: check the endpoint's name, the server's state, the security groups and the port."
+            "The server did not answer: check the endpoint's name, the server's state, the security groups and the port. A private database is reached through a tunnel."
         }
         ErrorKind::Tls => {
             "The server's certificate does not name the endpoint's host, or is not issued under the trust roots in use: check the endpoint, that the address dialled leads to it, and that the roots are current."

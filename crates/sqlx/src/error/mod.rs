@@ -312,7 +312,7 @@ mod tests {
         // The driver's error has the text of its source.
         insta::assert_snapshot!(ErrorReport(&error), @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached: error communicating with database: connection refused");
         insta::assert_snapshot!(error, @"logging in as node_app at db.example.com:3306, database node_db failed: the server can't be reached");
-        insta::assert_snapshot!(error.hint(), @"The server did not answer: check the endpoint's name, the server's state, the security groups and the port.");
+        insta::assert_snapshot!(error.hint(), @"The server did not answer: check the endpoint's name, the server's state, the security groups and the port. A private database is reached through a tunnel.");
         let token = Error::token(MintError::TimedOut, subject.clone());
         insta::assert_snapshot!(token, @"logging in as node_app at db.example.com:3306, database node_db needs an IAM token, and none could be signed");
         assert_eq!(token.kind(), ErrorKind::Credentials);

@@ -658,6 +658,7 @@ run "within_the_limits_of_iam" {
     environments     = [for i in range(20) : format("environm%02d", i)]
     zones            = { for i in range(20) : format("environm%02d", i) => join("", [for i in range(32) : "Z"]) }
     promotions       = { for i in range(1, 20) : format("environm%02d", i) => format("environm%02d", i - 1) }
+    integrations     = [for i in range(20) : format("environm%02d", i)]
     regions          = ["eu-west-1", "eu-central-1", "ap-southeast-1", "ap-southeast-2"]
     state_bucket_arn = "arn:aws:s3:::orders-orders-orders-orders-orders-orders-orders-orders-12"
   }
@@ -677,15 +678,18 @@ run "within_the_limits_of_iam" {
 
 assert {
   condition = alltrue([
-    for role in concat([aws_iam_role.plan], values(aws_iam_role.deploy)) :
+    for role in concat([aws_iam_role.plan], values(aws_iam_role.deploy), values(aws_iam_role.integration)) :
     length(role.name) <= 64 && length(jsonencode(jsondecode(role.assume_role_policy))) <= 2048
   ])
   error_message = "A role's name has over 64 characters, or its trust policy over 2,048."
 }
 
 assert {
-  condition     = length(jsonencode(jsondecode(aws_iam_policy.boundary.policy))) <= 6144
-  error_message = "The boundary has over 6,144 characters."
+  condition = alltrue([
+    for policy in concat([aws_iam_policy.boundary], values(aws_iam_policy.integration_boundary)) :
+    length(jsonencode(jsondecode(policy.policy))) <= 6144 && length(policy.name) <= 128
+  ])
+  error_message = "A boundary has over 6,144 characters, or its name over 128."
 }
 
 assert {

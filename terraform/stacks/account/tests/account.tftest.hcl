@@ -25,7 +25,7 @@ run "the_backend_is_ready_to_use" {
 
   assert {
     condition = output.zone == null && toset(keys(output.github)) == toset([
-      "deploy_role_arns", "permissions_boundary_arn", "plan_role_arn",
+      "deploy_role_arns", "integration_role_arns", "permissions_boundary_arn", "plan_role_arn",
     ])
     error_message = "no zone without a name, and the settings for GitHub's workflows"
   }
@@ -49,6 +49,18 @@ run "a_repository_may_have_ids" {
   assert {
     condition     = toset(keys(output.github.deploy_role_arns)) == toset(["prod"])
     error_message = "with ids as without"
+  }
+}
+
+run "a_role_for_integration_tests_where_one_is_named" {
+  command = plan
+  variables {
+    github = { repository = "example/orders", environments = ["dev", "prod"], integrations = ["dev"] }
+  }
+
+  assert {
+    condition     = toset(keys(output.github.integration_role_arns)) == toset(["dev"])
+    error_message = "only this environment has an integration role"
   }
 }
 

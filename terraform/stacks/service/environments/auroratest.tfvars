@@ -16,9 +16,11 @@ database = {
     serverless = { min_capacity = 0, max_capacity = 16, seconds_until_auto_pause = 300 }
   }
 }
-proxy     = null # it would keep the cluster awake
-app       = null
-jump_host = { database_users = ["db_user"] } # roles = ["developers"]: the roles of those who may open tunnels
+proxy = null # it would keep the cluster awake
+app   = null
+# roles = ["developers"]: the roles of those who may open tunnels. integration = { database_user = "db_user" }: the job
+# of .github/workflows/integration.yml, if stacks/account has integrations = ["auroratest"].
+jump_host = { database_users = ["db_user"] }
 bootstrap = {
   package    = "../../../target/lambda/rds-iam-bootstrap-arm64.zip"
   users_file = "environments/auroratest.users.toml"

@@ -205,6 +205,47 @@ run "outputs_jump" {
   }
 }
 
+# The role of integration tests gets two policies: the tunnel's, and a login as one user.
+run "integration_tests_have_one_instance_and_one_user" {
+  variables {
+    engine = "postgresql"
+    jump_host = {
+      roles = ["developers"], database_users = ["analyst"], integration = { database_user = "tester" }
+    }
+  }
+
+  assert {
+    condition = module.integration_connect[0].resource_arns == [
+      "arn:aws:rds-db:us-east-1:123456789012:dbuser:${module.rds[0].resource_id}/tester",
+    ]
+    error_message = "integration tests log in as their user, directly at the database"
+  }
+
+  assert {
+    condition = join(" ", local.integration_roles) == "orders-integration-dev" && (
+      module.tunnel_connect[0].resource_arns == [
+        "arn:aws:rds-db:us-east-1:123456789012:dbuser:${module.rds[0].resource_id}/analyst",
+      ]
+    )
+    error_message = "one role of stacks/account, and neither that role nor people get the users of the other"
+  }
+
+  assert {
+    condition     = strcontains(local.only_the_app, "name = \"tester\"")
+    error_message = "bootstrap creates the user of integration tests"
+  }
+}
+
+run "no_integration_tests_by_default" {
+  command = plan
+  variables { jump_host = { roles = ["developers"], database_users = ["analyst"] } }
+
+  assert {
+    condition     = length(module.integration_connect) == 0 && length(local.integration_roles) == 0
+    error_message = "nothing is attached to a role that may not exist"
+  }
+}
+
 run "the_app_connects_to_the_database_without_a_proxy" {
   command = plan
   variables { proxy = null }

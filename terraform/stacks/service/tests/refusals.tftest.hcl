@@ -184,6 +184,18 @@ run "a_tunnel_for_the_admin" {
   expect_failures = [var.jump_host]
 }
 
+run "integration_tests_as_the_admin" {
+  command = plan
+  variables { jump_host = { integration = { database_user = "IAM_admin" } } }
+  expect_failures = [var.jump_host]
+}
+
+run "integration_tests_as_a_pattern" {
+  command = plan
+  variables { jump_host = { integration = { database_user = "test*" } } }
+  expect_failures = [var.jump_host]
+}
+
 run "a_tunnel_for_a_pattern" {
   command = plan
   variables { jump_host = { database_users = ["*"] } }

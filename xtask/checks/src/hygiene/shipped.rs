@@ -5,7 +5,7 @@ use super::{File, Finding};
 
 /// Folders whose files are in an image, in Terraform's modules, in the Lambda package or in a published crate, and those
 /// of the code that makes these.
-const SHIPPED: [&str; 14] = [
+const SHIPPED: [&str; 15] = [
     "docker/",
     "terraform/",
     "xtask/images/",
@@ -20,6 +20,7 @@ const SHIPPED: [&str; 14] = [
     "crates/sqlx/",
     "crates/tfplan/",
     "crates/token/",
+    "crates/tunnel/",
 ];
 
 /// The names of the two libraries, of their packages and of their variables, in lower case.

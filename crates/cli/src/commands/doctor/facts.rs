@@ -93,6 +93,13 @@ pub(super) enum TlsError {
     Dates(String),
     /// The server offers no TLS.
     NotOffered,
+    /// The server refuses connections, before it knows the user.
+    Refused {
+        /// The server's code.
+        code: ServerCode,
+        /// The server's message.
+        message: String,
+    },
     /// The trust roots can't be used.
     Roots(String),
     /// Another error.
@@ -104,9 +111,13 @@ pub(super) enum TlsError {
 pub(super) enum Asked {
     /// A password in clear text: a token.
     Token,
-    /// Something else: a plugin of MySQL, a method of PostgreSQL.
+    /// A password, by this plugin of MySQL or method of PostgreSQL.
+    Password(String),
+    /// Another proof than a password, such as Kerberos.
     Other(String),
-    /// It refused the user first.
+    /// Nothing: the user has no password.
+    Nothing,
+    /// It refused first.
     Refused {
         /// The server's code.
         code: ServerCode,

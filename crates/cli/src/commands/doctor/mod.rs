@@ -1,9 +1,10 @@
 //! `rds-iam doctor`: walks the path to a login, and names the broken link.
 //!
-//! `probe` makes the observations (`facts`), over the protocols in `wire`; `steps` and `refusal` judge them, without the
-//! network; `report` prints the result.
+//! `probe` makes the observations (`facts`), and `login` those of one login; `steps` and `refusal` judge them, without
+//! the network; `report` prints the result.
 
 mod facts;
+mod login;
 mod outcome;
 mod probe;
 mod refusal;
@@ -11,33 +12,34 @@ mod report;
 mod steps;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use rds_iam_infra::Engine;
 use rds_iam_infra::arn::ResourceId;
-use rds_iam_report::ErrorReport;
-use rds_iam_sqlx::{Dsn, Password};
-use rds_iam_token::{Clock, DbUser, Endpoint, Region};
+use rds_iam_token::{Clock, Endpoint, Region};
 
 use crate::credentials::CredentialsOptions;
-use crate::{EX_USAGE, Failure, print, write};
+use crate::listener::Database;
+use crate::profile::MissingProfile;
+use crate::{Failure, Usage, print};
 use facts::{Credentials, Environment, Facts};
 
 /// Find out why a login by IAM fails
 ///
-/// Checks each step of the path, prints a table, and the cause and the fix of the first step that failed. It logs in with a
-/// token if the server asks for one, and runs no statement.
+/// Checks each step of the path, prints a table, and the cause and the fix of the first step that failed. It logs in
+/// with a token if the server asks for one, and runs no statement.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     /// Login to check, without a password: mysql://USER@HOST/DATABASE or postgres://USER@HOST/DATABASE, with
-    /// HOST:PORT for another port than the engine's
+    /// HOST:PORT for another port than the engine's, or a name in the gateway's file
     // Parsed later: clap would repeat a wrong value, which may have a password.
     target: String,
+
+    /// Gateway's file [default: $RDS_IAM_GATEWAY_FILE, or rds-iam/gateway.toml in the configuration folder]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
 
     /// Region of the database; by default that in its name, then that of AWS_REGION or the profile
     #[arg(long)]
@@ -91,36 +93,6 @@ Exit status:
 
 If several steps failed, the exit status is that of the first.";
 
-/// The login of the command line.
-struct Target {
-    engine: Engine,
-    endpoint: Endpoint,
-    user: DbUser,
-    dsn: Dsn,
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let dsn: Dsn = text.parse().map_err(|error| ErrorReport(&error).to_string())?;
-        if dsn.password == Password::Dropped {
-            return Err("it has a password, which a login by IAM has no use for: remove it".to_owned());
-        }
-        let engine = match dsn.scheme {
-            Some("mysql") => Engine::MySql,
-            Some(_) => Engine::Postgres,
-            None => {
-                return Err("write mysql://USER@HOST/DATABASE, or postgres://USER@HOST/DATABASE".to_owned());
-            }
-        };
-        let user = dsn.user.clone().ok_or("it has no user: write USER@ before the host")?;
-        let port = dsn.port.unwrap_or(engine.default_port());
-        let endpoint = Endpoint::new(&dsn.host.to_string(), port).map_err(|error| error.to_string())?;
-        Ok(Self { engine, endpoint, user, dsn })
-    }
-}
-
 impl Environment {
     fn of_process() -> Self {
         let has = |name: &str| std::env::var_os(name).is_some();
@@ -134,18 +106,23 @@ impl Environment {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { target, region, ca_bundle, dial, resource_id, json, offline, credentials } = arguments;
-    let Target { engine, endpoint, user, dsn } = match target.parse() {
-        Ok(target) => target,
-        Err(error) => {
-            drop(write(std::io::stderr(), &format!("error: the target can't be used: {error}")));
-            return Ok(EX_USAGE.into());
-        }
-    };
+    let Arguments { target, file, region, ca_bundle, dial, resource_id, json, offline, credentials } =
+        arguments;
+    let database = Database::find(&target, file.as_deref())?;
+    let user = database.user()?.clone();
+    let Database { dsn, engine, .. } = database;
+    let credentials = credentials.or_profile(dsn.profile);
+    let port = dsn.port.unwrap_or(engine.default_port());
+    let endpoint =
+        Endpoint::new(&dsn.host.to_string(), port).map_err(|error| Usage::failure(error.to_string()))?;
     let clock = Clock::system();
     let mut region = region.or(dsn.region);
     if region.is_none() && Region::from_rds_host(&endpoint.host().to_string()).is_none() {
-        region = credentials.region().await?;
+        region = match credentials.region().await {
+            // It is a result of the step of the credentials.
+            Err(error) if error.is::<MissingProfile>() => None,
+            region => region?,
+        };
     }
     let mut facts = Facts {
         engine,

@@ -1,5 +1,5 @@
-//! The observations: credentials, AWS's answers, DNS, and one connection to the server. Every action on the network ends
-//! within 10 seconds.
+//! The observations: credentials, AWS's answers, DNS, and one connection to the server. Every action on the network
+//! ends within 10 seconds.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,17 +12,17 @@ use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsP
 use rds_iam_deploy::aws::{self, CallErrorKind};
 use rds_iam_deploy::permissions::{Permission, simulate_permissions};
 use rds_iam_deploy::{behind, whoami};
-use rds_iam_report::ErrorReport;
+use rds_iam_gateway::{Failure as LoginFailure, Upstream};
 use rds_iam_roots::Roots;
 use rds_iam_token::{Clock, Endpoint, Host, Login as SignedLogin, Region, Token, sign};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::facts::{Asked, CallerError, Credentials, Facts, Login, Policy, TlsError};
+use super::facts::{CallerError, Credentials, Facts, Login, Policy, TlsError};
+use super::login::{self, Answers};
 use super::steps::is_aws_name;
-use super::wire;
-use crate::Failure;
 use crate::credentials::CredentialsOptions;
+use crate::{Failure, one_line};
 
 /// The time limit of each action on the network: 10 seconds.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -90,11 +90,11 @@ async fn credentials(
     let found = match timeout(LIMIT, provider.provide_credentials()).await {
         Ok(Ok(found)) => found,
         Ok(Err(error @ CredentialsError::CredentialsNotLoaded(_))) => {
-            facts.credentials = Credentials::None(ErrorReport(&error).to_string());
+            facts.credentials = Credentials::None(one_line(&error));
             return None;
         }
         Ok(Err(error)) => {
-            facts.credentials = Credentials::Failed(ErrorReport(&error).to_string());
+            facts.credentials = Credentials::Failed(one_line(&error));
             return None;
         }
         Err(_) => {
@@ -113,7 +113,7 @@ async fn credentials(
     let token = sign(&login, &found, facts.now);
     facts.token = Some(match &token {
         Ok(token) => Ok(token.expires_at()),
-        Err(error) => Err(ErrorReport(error).to_string()),
+        Err(error) => Err(one_line(error)),
     });
     token.ok()
 }
@@ -123,7 +123,7 @@ async fn caller(aws: &SdkConfig) -> Result<whoami::Caller, CallerError> {
         Ok(Ok(caller)) => Ok(caller),
         Ok(Err(error)) => Err(match error.kind {
             CallErrorKind::Credentials { code } => CallerError::Rejected { code },
-            _ => CallerError::Unknown(ErrorReport(&error).to_string()),
+            _ => CallerError::Unknown(one_line(&error)),
         }),
         Err(_) => Err(CallerError::Unknown(no_answer())),
     }
@@ -157,11 +157,16 @@ async fn canonical_name(host: String) -> Option<String> {
     let lookup = tokio::task::spawn_blocking(move || {
         let hints = dns_lookup::AddrInfoHints { flags: CANONICAL_NAME, ..Default::default() };
         let found = dns_lookup::getaddrinfo(Some(&host), None, Some(hints)).ok()?;
-        let name = found.filter_map(Result::ok).find_map(|address| address.canonname)?;
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        (name != host).then_some(name)
+        other_name(&host, found.filter_map(Result::ok).map(|address| address.canonname))
     });
     timeout(LIMIT, lookup).await.ok()?.ok()?
+}
+
+/// Returns the canonical name among the addresses of a lookup, of which the first has it, if it is not the host itself.
+fn other_name(host: &str, names: impl IntoIterator<Item = Option<String>>) -> Option<String> {
+    let name = names.into_iter().flatten().next()?;
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    (name != host).then_some(name)
 }
 
 /// `AI_CANONNAME`, which has this value on Linux and macOS.
@@ -181,20 +186,24 @@ async fn connect(facts: &mut Facts, ca_bundle: Option<&Path>, token: Option<&Tok
         }
     };
     facts.port = Some(Ok(()));
-    let roots = match roots {
-        Ok(roots) => roots,
+    let upstream = roots.and_then(|roots| {
+        let upstream = Upstream::new(facts.endpoint.clone(), facts.dial.clone(), &roots);
+        upstream.map_err(|error| error.to_string())
+    });
+    let upstream = match upstream {
+        Ok(upstream) => upstream,
         Err(reason) => {
             facts.tls = Some(Err(TlsError::Roots(reason)));
             return;
         }
     };
-    let first = attempt(facts, stream, &roots, token).await;
+    let first = attempt(facts, stream, &upstream, token).await;
     let refused = matches!(&first, Some(Login::Refused { code, .. }) if code.is_ambiguous_refusal());
     facts.login = first;
     if refused {
         clock.sleep(CONFIRMATION).await;
         if let Ok(stream) = dial(&addresses).await
-            && let Some(second) = attempt(facts, stream, &roots, token).await
+            && let Some(second) = attempt(facts, stream, &upstream, token).await
         {
             facts.login = Some(second);
         }
@@ -212,29 +221,24 @@ async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 async fn attempt(
     facts: &mut Facts,
     stream: TcpStream,
-    roots: &Roots,
+    upstream: &Upstream,
     token: Option<&Token>,
 ) -> Option<Login> {
-    let database = facts.database.as_deref();
-    let secured = timeout(LIMIT, wire::secure(facts.engine, stream, &facts.endpoint, roots, database)).await;
-    let mut stream = match secured.unwrap_or_else(|_| Err(TlsError::Other(no_answer()))) {
-        Ok(stream) => {
-            facts.tls = Some(Ok(()));
-            stream
-        }
+    let opening = login::open(facts.engine, stream, upstream, &facts.user, facts.database.as_deref());
+    let opened = timeout(LIMIT, opening).await.unwrap_or_else(|_| Err(TlsError::Other(no_answer())));
+    let opened = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             facts.tls = Some(Err(error));
             return None;
         }
     };
-    let asked =
-        timeout(LIMIT, wire::ask(facts.engine, &mut stream, facts.user.as_str(), facts.database.as_deref()));
-    let asked = asked.await.unwrap_or_else(|_| Asked::Failed(no_answer()));
-    let asks_for_token = asked == Asked::Token;
+    facts.tls = Some(Ok(()));
+    let mut answers = Answers::new(token.filter(|_| facts.may_log_in()));
+    let result = timeout(LIMIT, answers.log_in(opened, upstream)).await;
+    let (asked, login) = answers.judge(result.unwrap_or(Err(LoginFailure::TimedOut(LIMIT))));
     facts.asked = Some(asked);
-    let token = token.filter(|_| asks_for_token && facts.may_log_in())?;
-    let login = timeout(LIMIT, wire::log_in(facts.engine, &mut stream, token)).await;
-    Some(login.unwrap_or_else(|_| Login::Failed(no_answer())))
+    login
 }
 
 fn roots(facts: &Facts, ca_bundle: Option<&Path>) -> Result<Roots, String> {
@@ -243,7 +247,7 @@ fn roots(facts: &Facts, ca_bundle: Option<&Path>) -> Result<Roots, String> {
         (None, Some(region)) => Roots::bundled_for(&facts.endpoint, &region).cloned(),
         (None, None) => Ok(Roots::bundled().clone()),
     }
-    .map_err(|error| ErrorReport(&error).to_string())
+    .map_err(|error| one_line(&error))
 }
 
 /// Asks AWS about the database and the caller's permission.
@@ -251,7 +255,7 @@ async fn explain(facts: &mut Facts, aws: &SdkConfig, region: &Region) {
     let found = timeout(LIMIT, behind::find(aws, &facts.host())).await;
     facts.behind = Some(match found {
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) => Err(ErrorReport(&error).to_string()),
+        Ok(Err(error)) => Err(one_line(&error)),
         Err(_) => Err(no_answer()),
     });
     let found = facts.behind.iter().flatten().flatten().next();
@@ -279,7 +283,7 @@ async fn simulate(facts: &Facts, aws: &SdkConfig, region: &Region, identifier: O
     };
     let lacks = async |resource: &str| {
         let lacking = simulate_permissions(aws, caller, region, &[], &[permission(resource)]).await;
-        lacking.map(|lacking| !lacking.is_empty()).map_err(|error| ErrorReport(&error).to_string())
+        lacking.map(|lacking| !lacking.is_empty()).map_err(|error| one_line(&error))
     };
     match lacks(id).await {
         Ok(false) => Policy::Allowed,
@@ -293,4 +297,29 @@ async fn simulate(facts: &Facts, aws: &SdkConfig, region: &Region, identifier: O
 
 fn no_answer() -> String {
     format!("no answer within {} s", LIMIT.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_has_another_canonical_name() {
+        const ORDERS: &str = "orders.c0ffee.eu-west-1.rds.amazonaws.com";
+        let name = |host: &str, names: &[Option<&str>]| {
+            other_name(host, names.iter().map(|name| name.map(str::to_owned)))
+        };
+        let answer = Some("Orders.C0ffee.eu-west-1.rds.amazonaws.com.");
+        assert_eq!(name("db.example.com", &[answer, None]).as_deref(), Some(ORDERS));
+        assert_eq!(name(ORDERS, &[answer, None]), None);
+        assert_eq!(name("db.example.com", &[None, None]), None);
+        assert_eq!(name("db.example.com", &[]), None);
+    }
+
+    #[tokio::test]
+    async fn the_canonical_name_is_the_resolver_s() {
+        // Endpoints are in lower case, and so is this host's name in every list of hosts: another name than the given.
+        let name = canonical_name("LOCALHOST".to_owned()).await;
+        assert!(name.as_deref().is_some_and(|name| name.starts_with("localhost")), "{name:?}");
+    }
 }

@@ -3,9 +3,9 @@
 
 use rds_iam_infra::arn::{AccountId, ResourceId};
 use rds_iam_infra::remedy;
-use rds_iam_token::{DbUser, ServerCode};
+use rds_iam_token::{DbUser, ErrorKind, ServerCode};
 
-use super::facts::{Asked, Facts, Login, Policy};
+use super::facts::{Asked, Facts, Login, Policy, TlsError};
 use super::outcome::{Outcome, without_network};
 
 /// The reason to examine nothing after a login.
@@ -13,33 +13,45 @@ const ACCEPTED: &str = "the login succeeded";
 
 pub(super) fn user(facts: &Facts) -> Outcome {
     let user = &facts.user;
-    match &facts.asked {
-        Some(Asked::Token) => Outcome::ok("the server asks for a token"),
-        Some(Asked::Other(asked)) if facts.is_proxy() => Outcome::failed(
-            format!("the proxy asks {user} for a password ({asked}), not for a token"),
+    let asks = match &facts.asked {
+        Some(Asked::Token) if facts.is_proxy() => {
+            return Outcome::ok(
+                "the proxy asks for a token; it does not show whether the database has the user",
+            );
+        }
+        Some(Asked::Token) => return Outcome::ok("the server asks for a token"),
+        Some(Asked::Password(method)) => format!("asks {user} for a password ({method}), not for a token"),
+        Some(Asked::Other(method)) => format!("asks {user} for {method}, not for an IAM token"),
+        Some(Asked::Nothing) => format!("lets {user} in without a password, and asks for no token"),
+        Some(Asked::Refused { code, message }) if is_about_user(*code) => {
+            return Outcome::failed(
+                format!("the server refuses {user} ({code}: {message}): {}", missing(facts)),
+                create(facts, user),
+            );
+        }
+        // These are not about the user: `login` reports them.
+        Some(Asked::Refused { .. } | Asked::Failed(_)) => return Outcome::NotReached,
+        None => return without_network(facts),
+    };
+    if facts.is_proxy() {
+        return Outcome::failed(
+            format!("the proxy {asks}"),
             format!(
                 "let the proxy require IAM: `aws rds modify-db-proxy --db-proxy-name NAME --auth \
                  IAMAuth=REQUIRED,…`, or `--default-auth-scheme IAM_AUTH`. The user on the database:\n{}",
                 remedy::user_statements(facts.engine, user)
             ),
+        );
+    }
+    // Only a request for a password is the same for a user that does not exist.
+    match &facts.asked {
+        Some(Asked::Password(_)) => {
+            Outcome::failed(format!("the server {asks}: {}", missing(facts)), create(facts, user))
+        }
+        _ => Outcome::failed(
+            format!("the server {asks}: another way to log in is set for this user"),
+            format!("use another user, or let this one log in by IAM alone: {}", create(facts, user)),
         ),
-        Some(Asked::Other(asked)) => Outcome::failed(
-            format!("the server asks {user} for a password ({asked}), not for a token: {}", missing(facts)),
-            create(facts, user),
-        ),
-        Some(Asked::Refused { code, message }) if is_about_user(*code) => Outcome::failed(
-            format!("the server refuses {user} ({code}: {message}): {}", missing(facts)),
-            create(facts, user),
-        ),
-        Some(Asked::Refused { code, message }) => Outcome::failed(
-            format!("the server refused before it asked for a token ({code}: {message})"),
-            code.help().unwrap_or("the message names the cause"),
-        ),
-        Some(Asked::Failed(reason)) => Outcome::failed(
-            format!("the server did not ask for a token: {reason}"),
-            format!("check that a {} server answers at this address, and try again", facts.engine),
-        ),
-        None => without_network(facts),
     }
 }
 
@@ -158,8 +170,8 @@ pub(super) fn class(facts: &Facts) -> Outcome {
     }
 }
 
-/// Returns whether a lack of memory can be the cause: the server did not answer or refused without a reason, and the policy is
-/// not known to be wrong.
+/// Returns whether a lack of memory can be the cause: the server did not answer or refused without a reason, and the
+/// policy is not known to be wrong.
 fn may_be_small(facts: &Facts) -> bool {
     let silent = match &facts.login {
         Some(Login::Failed(_)) => true,
@@ -180,9 +192,17 @@ pub(super) fn login(facts: &Facts) -> Outcome {
                     "/aws/rds/instance/NAME/iam-db-auth-error, or /aws/rds/cluster/NAME/iam-db-auth-error"
                 }
             };
+            // A proxy asks for a token before it knows whether the database has the user.
+            let if_so = match facts.is_proxy() {
+                true => format!(
+                    "If it has one, but the database has no such user, {}\nIf it has both",
+                    create(facts, user)
+                ),
+                false => "If it has one".to_owned(),
+            };
             Outcome::failed(
                 format!("the server refused the token ({code}: {message})"),
-                format!("{}\nIf it has one, the reason is in the log {log}", statement(facts)),
+                format!("{}\n{if_so}, the reason is in the log {log}", statement(facts)),
             )
         }
         Some(Login::Refused { code, message }) => {
@@ -193,7 +213,25 @@ pub(super) fn login(facts: &Facts) -> Outcome {
             "try again; a paused cluster takes about 15 s to resume. If it stays so, check the server's state, memory and \
              number of connections, and the targets of a proxy",
         ),
-        None => without_network(facts),
+        None => before_token(facts),
+    }
+}
+
+/// Returns the outcome of a login that ended before the server asked the user for anything.
+fn before_token(facts: &Facts) -> Outcome {
+    match (&facts.tls, &facts.asked) {
+        (Some(Err(TlsError::Refused { code, message })), _) => {
+            Outcome::failed(format!("the server refuses connections ({code}: {message})"), help(facts, *code))
+        }
+        (_, Some(Asked::Refused { code, message })) if !is_about_user(*code) => Outcome::failed(
+            format!("the server refused before it asked for a token ({code}: {message})"),
+            help(facts, *code),
+        ),
+        (_, Some(Asked::Failed(reason))) => Outcome::failed(
+            format!("the server did not ask for a token: {reason}"),
+            format!("check that a {} server answers at this address, and try again", facts.engine),
+        ),
+        _ => without_network(facts),
     }
 }
 
@@ -213,5 +251,15 @@ fn help(facts: &Facts, code: ServerCode) -> String {
         })
     });
     let help = code.help().map(str::to_owned);
-    statements.or(help).unwrap_or_else(|| "the message names the cause".to_owned())
+    statements.or(help).unwrap_or_else(|| {
+        let of_kind = match code.kind() {
+            ErrorKind::Throttled => {
+                "the server limits connections or logins: wait, and try again. If it stays so, close connections, or raise \
+                 max_connections"
+            }
+            ErrorKind::Unreachable => "the server is starting, stopping or failing over: try again",
+            _ => "the message names the cause",
+        };
+        of_kind.to_owned()
+    })
 }

@@ -1,12 +1,14 @@
-//! The steps of the path to a login, in order, and the judgement of each: pure functions of the observations. Those about
-//! the server's answer are in `refusal`.
+//! The steps of the path to a login, in order, and the judgement of each: pure functions of the observations. Those
+//! about the server's answer are in `refusal`.
 
 use std::time::{Duration, SystemTime};
 
 use rds_iam_infra::Engine;
 use rds_iam_token::{MAX_CLOCK_SKEW, Region};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use super::facts::{CallerError, Credentials, Facts, TlsError};
+use super::facts::{CallerError, Credentials, Facts, Login, TlsError};
 use super::outcome::{Outcome, without_network};
 use super::refusal;
 
@@ -60,7 +62,7 @@ fn credentials(facts: &Facts) -> Outcome {
         Credentials::Found { key_id, expires_at } => (key_id, *expires_at),
     };
     if let Some(end) = expires_at.filter(|end| *end <= facts.now) {
-        return expired(&format!("the AWS credentials of {key_id} ended {} ago", span(end, facts.now)));
+        return expired(&format!("the AWS credentials of {key_id} ended at {}", rfc3339(end)));
     }
     match &facts.caller {
         Some(Err(CallerError::Rejected { code })) if code.contains("Expired") => {
@@ -141,7 +143,10 @@ fn clock(facts: &Facts) -> Outcome {
             let (by, ahead) = difference(*aws, *here);
             let direction = if ahead { "ahead of" } else { "behind" };
             if skew(facts).is_none() {
-                return Outcome::ok(format!("{} s {direction} AWS's", by.as_secs()));
+                return Outcome::ok(match by.as_secs() {
+                    0 => "agrees with AWS's clock".to_owned(),
+                    seconds => format!("{seconds} s {direction} AWS's"),
+                });
             }
             let effect = if ahead {
                 "tokens are from the future for the server"
@@ -190,11 +195,32 @@ fn endpoint(facts: &Facts) -> Outcome {
             format!("the region is unknown: {host} does not name one"),
             "give the region of the database: --region REGION",
         ),
-        (Some(region), None) => Outcome::ok(format!(
-            "{}, {region}; not a name of AWS, which RDS accepts no token for",
+        (Some(region), None) if !is_aws_name(&host) => of_other_name(facts, region),
+        (Some(region), None) => Outcome::ok(format!("{}, {region}", facts.endpoint)),
+        (_, Some(region)) => Outcome::ok(format!("{}, {region}", facts.endpoint)),
+    }
+}
+
+/// Judges an endpoint that is neither a name of AWS nor an alias of one in DNS, by the server's answer: a database that
+/// is not RDS may accept tokens for it.
+fn of_other_name(facts: &Facts, region: &Region) -> Outcome {
+    let (host, port) = (facts.host(), facts.endpoint.port());
+    match &facts.login {
+        Some(Login::Refused { code, .. }) if code.is_login_refusal() => Outcome::failed(
+            format!(
+                "{host} is not a name of AWS, and the server refused a token for it: RDS accepts only those for its own \
+                 name"
+            ),
+            format!(
+                "make the name that RDS has for the database the endpoint (`aws rds describe-db-instances`). If clients \
+                 must dial {host}: --dial {host}:{port}"
+            ),
+        ),
+        Some(Login::Accepted) => Outcome::ok(format!("{}, {region}; not a name of AWS", facts.endpoint)),
+        _ => Outcome::ok(format!(
+            "{}, {region}; not a name of AWS: if this is RDS, it accepts no token for it",
             facts.endpoint
         )),
-        (_, Some(region)) => Outcome::ok(format!("{}, {region}", facts.endpoint)),
     }
 }
 
@@ -225,6 +251,14 @@ fn port(facts: &Facts) -> Outcome {
     let dialled = facts.dial.as_ref().unwrap_or(&facts.endpoint);
     match &facts.port {
         Some(Ok(())) => Outcome::ok(dialled.to_string()),
+        Some(Err(reason)) if facts.dial.is_some() => Outcome::failed(
+            format!("no TCP connection to {dialled}: {reason}"),
+            format!(
+                "check that the tunnel listens at {dialled}, and leads to {}. If it does, let the database's security \
+                 group admit its far end, and check whether the database is running",
+                facts.endpoint
+            ),
+        ),
         Some(Err(reason)) => Outcome::failed(
             format!("no TCP connection to {dialled}: {reason}"),
             format!(
@@ -274,6 +308,8 @@ fn tls(facts: &Facts) -> Outcome {
             "the server offers no TLS, and a token is never sent without it",
             "enable TLS on the server, and check that a database of RDS answers at this address",
         ),
+        // `login` reports it.
+        Some(Err(TlsError::Refused { .. })) => Outcome::NotReached,
         Some(Err(TlsError::Roots(reason))) => Outcome::failed(
             format!("the trust roots can't be used: {reason}"),
             "give AWS's bundle of the region: --ca-bundle FILE",
@@ -302,8 +338,9 @@ fn token(facts: &Facts) -> Outcome {
     }
 }
 
-fn span(from: SystemTime, to: SystemTime) -> String {
-    minutes(to.duration_since(from).unwrap_or_default())
+fn rfc3339(time: SystemTime) -> String {
+    let time = OffsetDateTime::from(time);
+    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
 
 fn minutes(duration: Duration) -> String {

@@ -4,8 +4,8 @@ mod decode;
 
 use std::process::ExitCode;
 
-use rds_iam_report::{ErrorReport, escape_json};
-use rds_iam_token::{Clock, DbUser, Endpoint, EndpointError, Host, Login, MintError, Minter, Region, Token};
+use rds_iam_report::escape_json;
+use rds_iam_token::{Clock, DbUser, Endpoint, EndpointError, Host, Login, Minter, Region, Token};
 use serde::Serialize;
 
 use crate::credentials::CredentialsOptions;
@@ -17,8 +17,8 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Print a token, the password of one login; or explain one
 ///
-/// Replaces `aws rds generate-db-auth-token`, with the same options. Prints the token and a line break, nothing else. It
-/// is valid for 15 minutes, or until the credentials end, if that is earlier. A login that it started lasts longer.
+/// Replaces `aws rds generate-db-auth-token`, with the same options. Prints the token and a line break, nothing else.
+/// It is valid for 15 minutes, or until the credentials end, if that is earlier. A login that it started lasts longer.
 ///
 /// The region is the one in the database's name. For a name without one: --region, then AWS_REGION, AWS_DEFAULT_REGION
 /// and the profile's. There is no default: a token for another region is refused by the database.
@@ -104,19 +104,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     };
     let login = Login::new(Endpoint::new(&hostname.to_string(), port)?, region, user);
     let provider = credentials.provider(&login.region).await?;
-    let token =
-        Minter::new(login.clone(), provider, clock.clone()).mint().await.map_err(|error| one_line(&error))?;
+    let token = Minter::new(login.clone(), provider, clock.clone()).mint().await?;
     if as_json {
         print(&escape_json(&serde_json::to_string_pretty(&Signed::new(&token, &login, &clock)?)?))?;
     } else {
         print(token.expose())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns an error with its causes in one line: the SDK's list of credentials providers has several.
-fn one_line(error: &MintError) -> String {
-    ErrorReport(error).to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the region of a host, as connection pools of `rds-iam-sqlx` do: that in its name, or else the given one.

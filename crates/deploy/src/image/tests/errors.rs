@@ -14,6 +14,7 @@ fn image_errors_name_the_fix() {
         ImageError::Gates { path: "/g.json".into(), problem: "contains no gate results".to_owned() },
         ImageError::NoLogin { registry: "a.b".to_owned() },
         ImageError::Endpoint { endpoint: "https://c.d".to_owned(), registry: "a.b".to_owned() },
+        ImageError::OtherRegistry { endpoint: "https://c.d".to_owned(), registry: "a.b".to_owned() },
         ImageError::TagTaken {
             tag: tag.clone(),
             repository: repository.clone(),
@@ -53,6 +54,7 @@ fn image_errors_name_the_fix() {
     /g.json contains no gate results: run the gates again, on the image to push
     ECR returned no login for a.b: retry, and check AWS_ENDPOINT_URL if it happens again
     ECR returned a login for "https://c.d", but the image belongs to a.b: use credentials of that account, in its region
+    ECR returned a login for "https://c.d", which is not in the region of a.b: check AWS_ENDPOINT_URL and the proxy to AWS
     a.b/orders:1.0 is already <other>, but the image to push is <image>: tags are immutable and a commit has one image; repeat the original build, or commit the changes
     1.0 in a.b/orders reads back as nothing: retry; if it happens again, do not trust the registry
     1.0 is not in a.b/orders: push or promote it first, or choose another image

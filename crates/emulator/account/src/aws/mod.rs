@@ -2,13 +2,12 @@
 //! `AwsApi` returns the SDK configuration and the environment for its clients.
 
 mod key;
+mod process;
 mod requests;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Seek};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -16,7 +15,6 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use rds_iam_emulator_control::AccessKey;
 use rds_iam_emulator_server::Error;
-use rds_iam_emulator_server::command::{Command, tail};
 use rds_iam_emulator_server::host::cache::Entry;
 use rds_iam_emulator_server::host::docker;
 use rds_iam_emulator_server::host::docker::for_this_machine;
@@ -28,16 +26,18 @@ use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
 use tracing::info;
 
 use self::key::Key;
+use self::process::Process;
 use crate::python::{is_possible, python};
 
 /// The Python files that start and patch moto; see their own comments.
-const PROGRAM: [(&str, &str); 7] = [
+const PROGRAM: [(&str, &str); 8] = [
     ("serve.py", include_str!("../../aws/serve.py")),
     ("guard.py", include_str!("../../aws/guard.py")),
     ("moto_patches.py", include_str!("../../aws/moto_patches.py")),
     ("rds_patches.py", include_str!("../../aws/rds_patches.py")),
     ("rds_endpoints.py", include_str!("../../aws/rds_endpoints.py")),
     ("account_databases.py", include_str!("../../aws/account_databases.py")),
+    ("account_sessions.py", include_str!("../../aws/account_sessions.py")),
     ("account.py", include_str!("../../aws/account.py")),
 ];
 
@@ -46,7 +46,7 @@ const IMAGE: (&str, &str) = ("motoserver/moto", "5.2.5");
 const IMAGE_PORT: u16 = 5000;
 const IN_IMAGE: &str = "/rds-iam";
 
-/// The time limit of moto's start, which takes about a second.
+/// The time limit of the start of moto's container.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The environment variable with the key that moto accepts: [`Key::known`].
@@ -76,21 +76,16 @@ pub struct AwsApi {
 
 #[derive(Debug)]
 enum Server {
-    Process(Process),
+    Process {
+        python: PathBuf,
+        process: Process,
+    },
     /// Removed when dropped.
     Container {
         _container: Box<ContainerAsync<GenericImage>>,
     },
     /// Started by another process.
     Elsewhere,
-}
-
-#[derive(Debug)]
-struct Process {
-    python: PathBuf,
-    child: Child,
-    /// The child's standard input; closing it ends the child.
-    stdin: Option<ChildStdin>,
 }
 
 impl AwsApi {
@@ -114,11 +109,11 @@ impl AwsApi {
     /// Returns [`Error`] if a program is missing or a step fails. No process or file is left.
     pub async fn start_in(region: Region) -> Result<Self, Error> {
         if is_possible().await {
-            let log = tempfile::tempfile().map_err(Error::io("make a log file in", &std::env::temp_dir()))?;
             let key = Key::new()?;
-            let folder = key.file.parent().map(Path::as_os_str).unwrap_or_default();
-            let options = ["--folder".into(), folder.to_owned()];
-            return Self::start_process(python().await?, program().await?, &options, log, region, key).await;
+            let folder = key.file.parent().unwrap_or(Path::new(""));
+            let options = ["--folder".into(), folder.into()];
+            let log = folder.join("log");
+            return Self::start_process(&options, &log, region, key).await;
         }
         if docker::connect().await.is_some() {
             return Self::start_container(region).await;
@@ -153,57 +148,31 @@ impl AwsApi {
         Ok(aws)
     }
 
-    /// Starts the endpoint of an account whose registry and machines are emulated: see `aws/account.py`. Its
-    /// output goes into `log`; its access key is in `credentials_file`.
+    /// Starts the endpoint of an account whose registry, machines and Session Manager are emulated: see
+    /// `aws/account.py`. `options` are those of `aws/serve.py` for an account. Its output is appended to the file `log`;
+    /// its access key is in `credentials_file`.
     pub(crate) async fn start_for_account(
-        registry: &str,
-        images: &Path,
-        log: File,
+        options: &[OsString],
+        log: &Path,
         region: Region,
         credentials_file: &Path,
     ) -> Result<Self, Error> {
-        let options = ["--registry".into(), registry.into(), "--images".into(), images.into()];
         let key = Key::read(credentials_file)?;
-        Self::start_process(python().await?, program().await?, &options, log, region, key).await
+        Self::start_process(options, log, region, key).await
     }
 
     async fn start_process(
-        python: PathBuf,
-        program: PathBuf,
         options: &[OsString],
-        mut log: File,
+        log: &Path,
         region: Region,
         key: Key,
     ) -> Result<Self, Error> {
-        let log_writer = log.try_clone().map_err(Error::io("write the log beside", &program))?;
-        let moto = Command::new(&python).bare().arg("-I").arg(program).args(options.iter().cloned());
-        // Only its owner can read its environment, unlike its arguments.
-        let moto = moto.env(KEY_VARIABLE, key.known());
-        let mut child = moto.spawn(Stdio::piped(), Stdio::piped(), log_writer)?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        // From here on, dropping it ends the child.
-        let process = Process { python, child, stdin };
-
-        let first_line = tokio::task::spawn_blocking(move || {
-            let mut line = String::new();
-            stdout.map(|stdout| BufReader::new(stdout).read_line(&mut line)).transpose().map(|_| line)
-        });
-        let port = match tokio::time::timeout(READY_TIMEOUT, first_line).await {
-            Ok(Ok(Ok(line))) => port_in(&line),
-            _ => None,
-        };
-        let Some(port) = port else {
-            drop(process);
-            return Err(Error::NotReady {
-                server: "moto",
-                reason: "it ended, or named no port".into(),
-                log: read(&mut log),
-            });
-        };
+        let (python, program) = (python().await?, program().await?);
+        let process = process::start(&python, &program, options, &key.known(), log).await?;
         // An IP address: for a host name, S3 clients add the bucket as a subdomain.
-        let url = format!("http://127.0.0.1:{port}");
+        let url = format!("http://127.0.0.1:{}", process.port);
         info!("the AWS API (moto, from the Python Package Index) at {url}");
-        Ok(Self { server: Server::Process(process), url, region, key })
+        Ok(Self { server: Server::Process { python, process }, url, region, key })
     }
 
     async fn start_container(region: Region) -> Result<Self, Error> {
@@ -212,7 +181,7 @@ impl AwsApi {
         let image = GenericImage::new(IMAGE.0, IMAGE.1)
             .with_entrypoint("python3")
             .with_exposed_port(IMAGE_PORT.tcp())
-            .with_cmd([&format!("{IN_IMAGE}/serve.py"), "--stay", "--host", "0.0.0.0", "--port", &port])
+            .with_cmd([&format!("{IN_IMAGE}/serve.py"), "--host", "0.0.0.0", "--port", &port])
             .with_env_var(KEY_VARIABLE, key.known())
             .with_label("rds-iam-emulator", "aws")
             .with_host_config_modifier(for_this_machine(IMAGE_PORT));
@@ -243,9 +212,9 @@ impl AwsApi {
     }
 
     /// Returns whether it ended unexpectedly.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        match &mut self.server {
-            Server::Process(process) => process.child.try_wait().is_ok_and(|status| status.is_some()),
+    pub(crate) fn has_ended(&self) -> bool {
+        match &self.server {
+            Server::Process { process, .. } => process.has_ended(),
             Server::Container { .. } | Server::Elsewhere => false,
         }
     }
@@ -304,22 +273,13 @@ impl AwsApi {
     #[must_use]
     pub fn python(&self) -> Option<&Path> {
         match &self.server {
-            Server::Process(process) => Some(&process.python),
+            Server::Process { python, .. } => Some(python),
             Server::Container { .. } | Server::Elsewhere => None,
         }
     }
 
     fn ssm(&self) -> aws_sdk_ssm::Client {
         aws_sdk_ssm::Client::new(&self.sdk_config())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        if let Err(e) = self.child.wait() {
-            tracing::warn!("waiting for moto to end: {e}");
-        }
     }
 }
 
@@ -337,34 +297,4 @@ async fn program() -> Result<PathBuf, Error> {
         fs::write(&path, text).map_err(Error::io("write", &path))?;
     }
     Ok(entry.finish(&scratch)?.join(main))
-}
-
-fn port_in(line: &str) -> Option<u16> {
-    let line: serde_json::Value = serde_json::from_str(line).ok()?;
-    line["port"].as_u64()?.try_into().ok()
-}
-
-fn read(log: &mut File) -> String {
-    let text = log.rewind().and_then(|()| io::read_to_string(log));
-    tail(&text.unwrap_or_else(|e| format!("(not readable: {e})")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_log_has_the_reason_when_it_did_not_start() {
-        let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("serve.py");
-        fs::write(&program, "raise SystemExit('moto cannot be patched: a_patch')").unwrap();
-        let region = "us-east-1".parse().unwrap();
-        let log = tempfile::tempfile().unwrap();
-        let key = Key::new().unwrap();
-        let started = AwsApi::start_process(python().await.unwrap(), program, &[], log, region, key).await;
-        insta::assert_snapshot!(started.unwrap_err(), @r"
-        moto did not get ready: it ended, or named no port; its log ends:
-        moto cannot be patched: a_patch
-        ");
-    }
 }

@@ -10,8 +10,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use rds_iam_emulator_account::{Account, AwsApi, run_shim};
-use rds_iam_emulator_server::{Builder, Kind, MySql, Postgres};
+use rds_iam_emulator_server::{Builder, Kind, MySql, Postgres, fixtures};
 use rds_iam_report::{ErrorReport, log};
+use rds_iam_token::DbUser;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, stdin};
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,6 +28,9 @@ struct Arguments {
     /// The database to create
     #[arg(long, value_name = "NAME", default_value = "app")]
     database: String,
+    /// A user to create, who logs in by IAM, and reads and writes all tables that the master user creates
+    #[arg(long, value_name = "NAME")]
+    user: Option<DbUser>,
     #[command(subcommand)]
     only: Option<Only>,
 }
@@ -67,10 +71,13 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     // Dropping the servers ends them, so they are kept until then.
     match arguments.only {
-        None => match arguments.engine {
-            Engine::Mysql => serve(MySql::builder(), "mysql", &arguments.database).await?,
-            Engine::Postgresql => serve(Postgres::builder(), "postgresql", &arguments.database).await?,
-        },
+        None => {
+            let (database, user) = (arguments.database.as_str(), arguments.user.as_ref());
+            match arguments.engine {
+                Engine::Mysql => serve(MySql::builder(), "mysql", database, user).await?,
+                Engine::Postgresql => serve(Postgres::builder(), "postgresql", database, user).await?,
+            }
+        }
         Some(Only::Aws) => {
             let aws = AwsApi::start().await?;
             wait(&json!({ "aws_endpoint_url": aws.url(), "credentials_file": aws.credentials_file() }))
@@ -84,8 +91,17 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 /// Runs a database server and the AWS API until the emulator has to end.
-async fn serve<E: Kind>(builder: Builder<E>, engine: &str, database: &str) -> Result<(), Box<dyn Error>> {
+async fn serve<E: Kind>(
+    builder: Builder<E>,
+    engine: &str,
+    database: &str,
+    user: Option<&DbUser>,
+) -> Result<(), Box<dyn Error>> {
     let server = builder.database(database).start().await?;
+    if let Some(user) = user {
+        let privileges = format!("SELECT, INSERT, UPDATE, DELETE ON {database}.*");
+        fixtures::create_user(&server, user.as_str(), &privileges).await?;
+    }
     let aws = AwsApi::start_in(server.region().clone()).await?;
 
     // Secrets are written to a file that only its owner may read and that is removed with the server, and to
@@ -105,6 +121,7 @@ async fn serve<E: Kind>(builder: Builder<E>, engine: &str, database: &str) -> Re
         "region": server.region().as_str(),
         "resource_id": server.resource_id(),
         "database": database,
+        "user": user.map(DbUser::as_str),
         "ca_file": ca_file,
         "credentials_file": credentials_file,
         "login_log": server.login_log(),

@@ -6,6 +6,7 @@ mod proxies;
 mod running;
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use rds_iam_emulator_control::AccessKey;
@@ -13,6 +14,7 @@ use rds_iam_emulator_server::Error;
 use rds_iam_emulator_server::credentials::{credentials_file, own_key};
 use rds_iam_emulator_server::host::file::{self, remove};
 use rds_iam_report::ErrorReport;
+use rds_iam_token::Endpoint;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
@@ -133,6 +135,21 @@ impl Databases {
         }
     }
 
+    /// Returns the endpoints of all databases and proxies, as `host:port`, each with the address of its server if that
+    /// runs.
+    pub(crate) fn addresses(&self) -> HashMap<String, Option<SocketAddr>> {
+        let mut addresses = HashMap::new();
+        for database in self.servers.values() {
+            let address = match &database.server {
+                Server::Running(running) => socket_address(running.dial()),
+                Server::Starting(_) | Server::Failed => None,
+            };
+            addresses.extend(database.endpoints.iter().map(|endpoint| (endpoint.clone(), address)));
+            addresses.extend(database.proxies.addresses());
+        }
+        addresses
+    }
+
     /// Returns the server of a host name: an instance's or a cluster's, or the proxy.
     pub(crate) fn find_by_host(&self, host: &str, folder: &Folder) -> Found {
         if let Some(database) = self.servers.values().find(|database| database.proxy_hosts.contains(host)) {
@@ -168,7 +185,8 @@ impl Database {
             match database.region.parse() {
                 Ok(region) => {
                     let aws = aws.in_region(region);
-                    self.proxies.follow(&database.proxies, running, key, &aws, folder).await;
+                    let before_database = || running.proxy_settings();
+                    self.proxies.follow(&database.proxies, before_database, key, &aws, folder).await;
                 }
                 Err(e) => error!("{}: {e}", database.identifier),
             }
@@ -227,6 +245,11 @@ impl Drop for Database {
             starting.abort();
         }
     }
+}
+
+/// Returns the address of a server on this machine, which has an IP address.
+fn socket_address(dial: &Endpoint) -> Option<SocketAddr> {
+    dial.to_string().parse().ok()
 }
 
 fn about_file(folder: &Folder, identifier: &Name) -> PathBuf {

@@ -30,7 +30,7 @@ only!(
     [a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted]
 );
 
-const RDS: &str = "2014-10-31";
+pub(crate) const RDS: &str = "2014-10-31";
 
 async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     let outer = tempfile::tempdir()?;
@@ -44,20 +44,9 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     let credentials = credentials(Path::new(about["credentials_file"].as_str().unwrap()))?;
 
     // The master user is that of the managed secret.
-    let options = |at: &Place, user: &str, password: &str| {
-        MySqlConnectOptions::new()
-            .host(&at.dial.host().to_string())
-            .port(at.dial.port())
-            .ssl_mode(MySqlSslMode::VerifyCa)
-            .ssl_ca_from_pem(at.ca.clone().into())
-            .enable_cleartext_plugin(true)
-            .username(user)
-            .password(password)
-            .database("shop")
-    };
     let aws = AwsApi::connect(&account.aws.url, "us-east-1".parse()?, &account.credentials).await?;
     let master = aws.master_credentials(element(&made, "SecretArn")).await?;
-    let mut as_master = options(&server, master.username(), master.password()).connect().await?;
+    let mut as_master = server.mysql(master.username(), master.password()).connect().await?;
     for sql in
         ["CREATE USER app IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS'", "GRANT SELECT ON shop.* TO app"]
     {
@@ -69,10 +58,10 @@ async fn a_database_instance_takes_tokens_until_it_is_deleted() -> Result {
     let log_in = async |endpoint: &Endpoint, at: &Place| -> Result {
         let login = Login::new(endpoint.clone(), "us-east-1".parse()?, "app".parse()?);
         let token = sign(&login, &credentials, now())?;
-        Ok(options(at, "app", token.expose()).connect().await?.close().await?)
+        Ok(at.mysql("app", token.expose()).connect().await?.close().await?)
     };
     log_in(&endpoint, &server).await?;
-    let host = create_proxy(&account.aws, "MYSQL", "DBInstanceIdentifiers.member.1")?;
+    let host = create_proxy(&account.aws, "MYSQL", "DBInstanceIdentifiers.member.1", &BY_IAM)?;
     let (proxy, file_of_proxy): (Endpoint, _) =
         (format!("{host}:3306").parse()?, outer.path().join(format!("proxies/{host}.json")));
     let at_proxy = place(&until("the proxy", || Ok(std::fs::read_to_string(&file_of_proxy).ok())).await?)?;
@@ -119,7 +108,7 @@ async fn a_cluster_takes_tokens_for_each_of_its_endpoints_until_it_is_deleted() 
     }
     as_master.close().await?;
 
-    let proxy = create_proxy(&account.aws, "POSTGRESQL", "DBClusterIdentifiers.member.1")?;
+    let proxy = create_proxy(&account.aws, "POSTGRESQL", "DBClusterIdentifiers.member.1", &BY_IAM)?;
     let file_of_proxy = outer.path().join(format!("proxies/{proxy}.json"));
     let at_proxy = place(&until("the proxy", || Ok(std::fs::read_to_string(&file_of_proxy).ok())).await?)?;
     let log_in = async |host: &str, at: &Place, user: &str| -> Result {
@@ -196,40 +185,55 @@ pub(crate) fn create(aws: &Aws) -> Result<String> {
     )
 }
 
-/// Creates a proxy for the database, which is the value of the parameter `target`, and returns its endpoint's name.
-fn create_proxy(aws: &Aws, family: &str, target: &str) -> Result<String> {
+/// The logins of a proxy by tokens alone.
+pub(crate) const BY_IAM: [(&str, &str); 1] = [("DefaultAuthScheme", "IAM_AUTH")];
+
+/// Creates a proxy for the database, which is the value of the parameter `target`, with the parameters `logins`, and
+/// returns its endpoint's name.
+pub(crate) fn create_proxy(aws: &Aws, family: &str, target: &str, logins: &[(&str, &str)]) -> Result<String> {
     let subnets = aws.query("ec2", "2016-11-15", "DescribeSubnets", &[])?;
-    let made = aws.query(
-        "rds",
-        RDS,
-        "CreateDBProxy",
-        &[
-            ("DBProxyName", "orders-local"),
-            ("EngineFamily", family),
-            ("DefaultAuthScheme", "IAM_AUTH"),
-            ("RoleArn", "arn:aws:iam::123456789012:role/proxy"),
-            ("VpcSubnetIds.member.1", element(&subnets, "subnetId")),
-        ],
-    )?;
+    let mut form = vec![
+        ("DBProxyName", "orders-local"),
+        ("EngineFamily", family),
+        ("RoleArn", "arn:aws:iam::123456789012:role/proxy"),
+        ("VpcSubnetIds.member.1", element(&subnets, "subnetId")),
+    ];
+    form.extend(logins);
+    let made = aws.query("rds", RDS, "CreateDBProxy", &form)?;
     let register = [("DBProxyName", "orders-local"), (target, "orders-local")];
     aws.query("rds", RDS, "RegisterDBProxyTargets", &register)?;
     Ok(element(&made, "Endpoint").to_owned())
 }
 
 /// The address of a server or proxy, and the certificate of its authority.
-struct Place {
-    dial: Endpoint,
-    ca: String,
+pub(crate) struct Place {
+    pub(crate) dial: Endpoint,
+    pub(crate) ca: String,
+}
+
+impl Place {
+    /// Returns the options of a connection to MySQL's database `shop` there.
+    pub(crate) fn mysql(&self, user: &str, password: &str) -> MySqlConnectOptions {
+        MySqlConnectOptions::new()
+            .host(&self.dial.host().to_string())
+            .port(self.dial.port())
+            .ssl_mode(MySqlSslMode::VerifyCa)
+            .ssl_ca_from_pem(self.ca.clone().into())
+            .enable_cleartext_plugin(true)
+            .username(user)
+            .password(password)
+            .database("shop")
+    }
 }
 
 /// Reads a file about a database or proxy.
-fn place(about: &str) -> Result<Place> {
+pub(crate) fn place(about: &str) -> Result<Place> {
     let about: Value = serde_json::from_str(about)?;
     let text = |name: &str| about[name].as_str().ok_or(format!("no {name}"));
     Ok(Place { dial: text("dial")?.parse()?, ca: std::fs::read_to_string(text("ca_file")?)? })
 }
 
-fn credentials(file: &Path) -> Result<Credentials> {
+pub(crate) fn credentials(file: &Path) -> Result<Credentials> {
     let text = std::fs::read_to_string(file)?;
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
@@ -246,6 +250,6 @@ fn credentials(file: &Path) -> Result<Credentials> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server's clock is the machine's")]
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }

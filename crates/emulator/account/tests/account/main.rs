@@ -5,6 +5,8 @@ mod databases;
 mod intruders;
 mod machines;
 mod program;
+mod proxies;
+mod sessions;
 
 use std::net::TcpStream;
 

@@ -141,13 +141,9 @@ impl Sessions {
         let error = match front.decide(&login.user, host, &token)? {
             Decision::Accepted => return Ok(Client { stream, login, sequence }),
             Decision::Throttled => {
-                ErrorPacket::new(1040, *b"HY000", "IAM authentication rate limit exceeded")
+                ErrorPacket::new(1040, *b"08004", "IAM authentication rate limit exceeded")
             }
-            Decision::Denied | Decision::NoSecret => {
-                let user = escape_control(&login.user);
-                let message = format!("Access denied for user '{user}'@'%' (using password: YES)");
-                ErrorPacket::new(1045, *b"28000", &message)
-            }
+            Decision::Denied | Decision::NoSecret => access_denied(&login.user),
         };
         accept::refuse(&mut stream, sequence, &error).await?;
         Err(Failure::Denied(format!("the login of {} was refused", escape_control(&login.user))))
@@ -205,11 +201,20 @@ where
     Err(failure)
 }
 
+fn access_denied(user: &str) -> ErrorPacket {
+    let message = format!("Access denied for user '{}'@'%' (using password: YES)", escape_control(user));
+    ErrorPacket::new(1045, *b"28000", &message)
+}
+
 async fn refuse_borrow(client: &mut Client, error: BorrowError) -> Result<(), Failure> {
     let (packet, failure) = match error {
         BorrowError::TimedOut => {
             let message = "Timed-out waiting to acquire database connection";
             (ErrorPacket::new(9501, *b"HY000", message), Failure::Denied(message.to_owned()))
+        }
+        // RDS Proxy does not tell why its own login was refused; its log does.
+        BorrowError::Failed(failure @ (Failure::Refused { .. } | Failure::Denied(_))) => {
+            (access_denied(&client.login.user), failure)
         }
         BorrowError::Failed(failure) => (ErrorPacket::from_failure(&failure), failure),
     };

@@ -15,8 +15,8 @@ const NATIVE: &str = "mysql_native_password";
 const FAST_AUTH_OK: &[u8] = &[3];
 const FULL_AUTH: &[u8] = &[4];
 
-/// Answers with the scramble that a server asks for, or with the password itself: the stream is TLS, and the server's name is
-/// verified.
+/// Answers with the scramble that a server asks for, or with the password itself: the stream is TLS, and the server's
+/// name is verified.
 pub(super) struct PasswordAuthenticator<'a> {
     password: &'a Zeroizing<String>,
     nonce: &'a [u8; 20],

@@ -18,8 +18,8 @@ const MAX_ANSWER: usize = 16 * 1024;
 /// Fails in a session with a current database, which `COM_RESET_CONNECTION` keeps, and which can't be unset.
 const NO_DATABASE: &str = "DO IF(DATABASE() IS NULL, 0, (SELECT 1 UNION SELECT 2))";
 
-/// Resets a session to that of a new login with `request`: `COM_RESET_CONNECTION`, and then what it keeps or a login also sets:
-/// roles, collation and database.
+/// Resets a session to that of a new login with `request`: `COM_RESET_CONNECTION`, and then what it keeps or a login
+/// also sets: roles, collation and database.
 ///
 /// # Errors
 /// Returns an error if any of that fails.
@@ -51,9 +51,9 @@ where
     }
 }
 
-/// Has the server return a text that no client knows. If an answer to one of the client's commands was outstanding, the answers
-/// so far were to others than these commands, and this one is not the text: the client may have sent commands without waiting,
-/// or have left in the middle of several results.
+/// Has the server return a text that no client knows. If an answer to one of the client's commands was outstanding, the
+/// answers so far were to others than these commands, and this one is not the text: the client may have sent commands
+/// without waiting, or have left in the middle of several results.
 async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<(), Failure> {
     let text = LocalPassword::random()?;
     let query = format!("SELECT '{}'", text.expose());

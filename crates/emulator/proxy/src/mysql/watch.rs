@@ -8,6 +8,7 @@ use rds_iam_gateway::mysql::{ClientFrames, Command, refuse_change_user};
 
 use crate::forward::END;
 use crate::front::Front;
+use crate::pinned::{Pinned, of_statement};
 
 const COM_QUIT: u8 = 0x01;
 const COM_QUERY: u8 = 0x03;
@@ -16,21 +17,16 @@ const COM_STMT_PREPARE: u8 = 0x16;
 /// Changes whether several statements may be in one text, which a reset keeps.
 const COM_SET_OPTION: u8 = 0x1b;
 
-/// The length of a statement from which RDS Proxy pins a session: 16 KB.
-const LONG: usize = 16 * 1024;
-
 /// The state of a session.
 pub(super) struct Watch {
-    front: Arc<Front>,
-    is_pinned: AtomicBool,
+    pinned: Pinned,
     has_option: AtomicBool,
 }
 
 impl Watch {
     /// Returns the reader of a client's commands, and the session's state.
     pub(super) fn start(front: Arc<Front>) -> (impl Frames + Unpin, Arc<Self>) {
-        let watch =
-            Arc::new(Self { front, is_pinned: AtomicBool::new(false), has_option: AtomicBool::new(false) });
+        let watch = Arc::new(Self { pinned: Pinned::new(front), has_option: AtomicBool::new(false) });
         let observer = Arc::clone(&watch);
         (ClientFrames::with_observer(move |command| observer.observe(command)), watch)
     }
@@ -46,31 +42,24 @@ impl Watch {
             COM_SET_OPTION => self.has_option.store(true, Relaxed),
             _ => {}
         }
-        if let Some(reason) = pins(&command)
-            && !self.is_pinned.swap(true, Relaxed)
-        {
-            tracing::debug!(reason, "RDS Proxy would pin the client's session to its connection");
-            self.front.counters.count_pinned(reason);
+        if let Some(reason) = pins(&command) {
+            self.pinned.report(reason);
         }
         refuse_change_user(command)
     }
 }
 
 /// Returns the reason for which RDS Proxy pins a session at this command, in the words of its log.
-///
-/// Only the first word of a statement is read, and of `SET` the second: what follows a comment is not noticed.
 fn pins(command: &Command<'_>) -> Option<&'static str> {
     match command.byte {
-        COM_STMT_PREPARE => return Some("A protocol-level prepared statement was detected."),
-        COM_QUERY => {}
-        _ => return None,
+        COM_STMT_PREPARE => Some("A protocol-level prepared statement was detected."),
+        COM_QUERY => of_statement(command.length, command.head, pins_by_words),
+        _ => None,
     }
-    if command.length > LONG {
-        return Some("The connection ran a SQL query which exceeded the 16384 byte limit.");
-    }
-    let text = String::from_utf8_lossy(command.head).to_ascii_lowercase();
-    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-    match (words.next()?, words.next().unwrap_or_default()) {
+}
+
+fn pins_by_words(first: &str, second: &str) -> Option<&'static str> {
+    match (first, second) {
         // Variables that RDS Proxy tracks itself.
         ("set", "names" | "autocommit" | "character" | "charset" | "transaction") => None,
         ("set", word) if word.starts_with("character_set_") || word.starts_with("collation_") => None,
@@ -107,7 +96,6 @@ mod tests {
         assert!(reason(COM_QUERY, "SET @x = 1").unwrap().contains("session settings"));
         assert!(reason(COM_QUERY, "set\tsql_mode=''").unwrap().contains("session settings"));
         assert!(reason(COM_QUERY, "CREATE TEMPORARY TABLE t (a INT)").unwrap().contains("temporary"));
-        assert!(reason(COM_QUERY, &format!("SELECT '{}'", "x".repeat(LONG))).unwrap().contains("16384"));
         assert!(reason(COM_STMT_PREPARE, "SELECT ?").unwrap().contains("prepared"));
         assert_eq!(reason(COM_SET_OPTION, ""), None);
     }

@@ -1,5 +1,7 @@
 //! The login with the password of a secret: by SCRAM, or an MD5 digest.
 
+use std::io;
+
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use rds_iam_gateway::Failure;
@@ -7,7 +9,8 @@ use rds_iam_gateway::postgres::connect::{AuthRequest, Authenticator};
 use rds_iam_token::Endpoint;
 use zeroize::Zeroizing;
 
-/// Answers with a digest of the password, or with the password itself: the stream is TLS, and the server's name is verified.
+/// Answers with a digest of the password, or with the password itself: the stream is TLS, and the server's name is
+/// verified.
 pub(super) struct PasswordAuthenticator<'a> {
     password: &'a Zeroizing<String>,
     user: &'a str,
@@ -23,6 +26,10 @@ impl<'a> PasswordAuthenticator<'a> {
     fn unexpected(&self, what: &'static str) -> Failure {
         Failure::Unexpected { endpoint: self.endpoint.clone(), what }
     }
+}
+
+fn lost(endpoint: &Endpoint, source: io::Error) -> Failure {
+    Failure::Lost { endpoint: endpoint.clone(), source }
 }
 
 impl Authenticator for PasswordAuthenticator<'_> {
@@ -41,13 +48,15 @@ impl Authenticator for PasswordAuthenticator<'_> {
             }
             AuthRequest::SaslContinue(data) => match &mut self.scram {
                 Some(scram) => {
-                    scram.update(data)?;
+                    scram.update(data).map_err(|source| lost(self.endpoint, source))?;
                     Ok(Some(scram.message().to_vec()))
                 }
                 None => Err(self.unexpected("it continues an exchange that has not begun")),
             },
             AuthRequest::SaslFinal(data) => match &mut self.scram {
-                Some(scram) => scram.finish(data).map(|()| None).map_err(Failure::Io),
+                Some(scram) => {
+                    scram.finish(data).map(|()| None).map_err(|source| lost(self.endpoint, source))
+                }
                 None => Err(self.unexpected("it ends an exchange that has not begun")),
             },
             _ => Err(self.unexpected("its request for authentication is not supported")),

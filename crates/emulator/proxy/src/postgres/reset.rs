@@ -6,7 +6,8 @@ use rds_iam_gateway::{Failure, Secured};
 /// The most bytes of a message in an answer: notices may be long.
 const MAX_MESSAGE: usize = 64 * 1024;
 
-/// Resets a session to that of a new login. Each statement is a query of its own: `DISCARD ALL` can't run in a transaction.
+/// Resets a session to that of a new login. Each statement is a query of its own: `DISCARD ALL` can't run in a
+/// transaction.
 ///
 /// # Errors
 /// Returns an error if a statement fails.

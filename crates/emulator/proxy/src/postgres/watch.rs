@@ -1,4 +1,5 @@
-//! What the proxy notices of a session: its end in order, whether an answer is outstanding, and what RDS Proxy would pin it for.
+//! What the proxy notices of a session: its end in order, whether an answer is outstanding, and what RDS Proxy would
+//! pin it for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
@@ -7,18 +8,15 @@ use rds_iam_gateway::postgres::{ClientFrames, Observer, ServerFrames};
 
 use crate::forward::END;
 use crate::front::Front;
-
-/// The length of a statement from which RDS Proxy pins a session: 16 KB.
-const LONG: usize = 16 * 1024;
+use crate::pinned::{Pinned, of_statement};
 
 /// The state of a session, which both directions change.
 pub(super) struct Watch {
-    front: Arc<Front>,
+    pinned: Pinned,
     /// The requests for ReadyForQuery that have not been answered.
     outstanding: AtomicI64,
     /// Whether messages of the extended protocol were sent that no Sync has ended.
     is_unsynced: AtomicBool,
-    is_pinned: AtomicBool,
 }
 
 /// The client's messages.
@@ -31,10 +29,9 @@ impl Watch {
     /// Returns the readers of a session's two directions, and its state.
     pub(super) fn start(front: Arc<Front>) -> (ClientFrames<Requests>, ServerFrames<Answers>, Arc<Self>) {
         let watch = Arc::new(Self {
-            front,
+            pinned: Pinned::new(front),
             outstanding: AtomicI64::new(0),
             is_unsynced: AtomicBool::new(false),
-            is_pinned: AtomicBool::new(false),
         });
         let requests = ClientFrames::new(Requests(Arc::clone(&watch)));
         (requests, ServerFrames::new(Answers(Arc::clone(&watch))), watch)
@@ -64,11 +61,8 @@ impl Observer for Requests {
             b'd' | b'c' | b'f' => {}
             _ => watch.is_unsynced.store(true, Relaxed),
         }
-        if let Some(reason) = pins(tag, length, start)
-            && !watch.is_pinned.swap(true, Relaxed)
-        {
-            tracing::debug!(reason, "RDS Proxy would pin the client's session to its connection");
-            watch.front.counters.count_pinned(reason);
+        if let Some(reason) = pins(tag, length, start) {
+            watch.pinned.report(reason);
         }
         None
     }
@@ -86,20 +80,16 @@ impl Observer for Answers {
 }
 
 /// Returns the reason for which RDS Proxy pins a session at this message, in the words of its log.
-///
-/// Only the first words of a statement are read: what follows a comment is not noticed.
 fn pins(tag: u8, length: usize, start: &[u8]) -> Option<&'static str> {
     match tag {
-        b'P' => return Some("A parse message was detected."),
-        b'Q' => {}
-        _ => return None,
+        b'P' => Some("A parse message was detected."),
+        b'Q' => of_statement(length, start, pins_by_words),
+        _ => None,
     }
-    if length > LONG {
-        return Some("The connection ran a SQL query which exceeded the 16384 byte limit.");
-    }
-    let text = String::from_utf8_lossy(start).to_ascii_lowercase();
-    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-    match (words.next()?, words.next().unwrap_or_default()) {
+}
+
+fn pins_by_words(first: &str, second: &str) -> Option<&'static str> {
+    match (first, second) {
         ("set" | "reset" | "discard", _) => {
             Some("SQL changed session settings that the proxy doesn't track.")
         }
@@ -122,7 +112,6 @@ mod tests {
         assert_eq!(reason("SELECT 1"), None);
         assert!(reason(" set search_path to x").unwrap().contains("session settings"));
         assert!(reason("CREATE TEMP TABLE t (a int)").unwrap().contains("temporary"));
-        assert!(reason(&format!("SELECT '{}'", "x".repeat(LONG))).unwrap().contains("16384"));
         assert!(pins(b'P', 8, b"\0SELECT").unwrap().contains("parse"));
         assert_eq!(pins(b'B', 8, b""), None);
     }

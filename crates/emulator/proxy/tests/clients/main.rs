@@ -39,6 +39,7 @@ mod sqlx_client;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use rds_iam_emulator_server::fixtures::client_rounds;
 use tokio::runtime::Runtime;
 
 use self::programs::Program;
@@ -123,15 +124,13 @@ fn run(client: &'static str, target: Target) -> Result {
 
 /// Runs the scenario half as often as `RDS_IAM_CLIENTS` says, which is 2 by default.
 async fn check(client: &'static str, target: Target) -> Result {
-    let rounds =
-        std::env::var("RDS_IAM_CLIENTS").ok().and_then(|rounds| rounds.parse::<u32>().ok()).unwrap_or(2);
     let site = Site::prepare(client, target).await?;
     let program = Program::prepare(client).await?;
     if target == Target::Proxy {
         refuses_another_name(program.as_ref(), client, &site).await?;
     }
     let plan = Scenario::read()?.plan(client, target)?;
-    for _ in 0..rounds.div_ceil(2) {
+    for _ in 0..client_rounds().div_ceil(2) {
         let printed = tokio::time::timeout(WITHIN, steps(program.as_ref(), client, &site, &plan));
         let timed_out = |_| format!("{client} is not done after {} s", WITHIN.as_secs());
         plan.check(&printed.await.map_err(timed_out)??);

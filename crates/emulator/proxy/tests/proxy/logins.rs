@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rds_iam_emulator_proxy::{Backend, Proxy, Secret};
-use rds_iam_emulator_server::{LoginEvent, RefusalCode, fixtures, on_each_engine, only};
+use rds_iam_emulator_server::fixtures::{self, until};
+use rds_iam_emulator_server::{LoginEvent, RefusalCode, on_each_engine, only};
 use sqlx::{ConnectOptions as _, Connection as _, Executor};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -18,9 +19,11 @@ on_each_engine![
     too_many_logins_are_told_so,
     a_secret_logs_in_for_a_client_with_a_token,
     bytes_that_are_no_login_end_their_connection_alone,
+    a_client_that_stops_in_its_login_is_given_up,
 ];
 
 only!(postgres, "MySQL's clients have no such parameter", [startup_options_are_refused]);
+only!(mysql, "PostgreSQL has no number beside it", [too_many_logins_have_mysql_s_sqlstate]);
 
 async fn startup_options_are_refused() {
     let (server, proxy) = both::<sqlx::Postgres>().await;
@@ -104,6 +107,22 @@ async fn too_many_logins_are_told_so<DB: TestEngine>() {
     connect(&server, &proxy).await.unwrap().close().await.unwrap();
 }
 
+/// The SQLSTATE of ER_CON_COUNT_ERROR in MySQL's reference, from the proxy as from the relay that answers in its place.
+async fn too_many_logins_have_mysql_s_sqlstate() {
+    let (server, proxy) = both::<sqlx::MySql>().await;
+    proxy.throttle_next(1).unwrap();
+    let by_proxy = connect(&server, &proxy).await;
+    let relay = server.relay().await.unwrap();
+    relay.throttle_next(1);
+    let by_relay = fixtures::login_options(&server, "app", "").port(relay.dial().port()).connect().await;
+    for refused in [by_proxy, by_relay] {
+        let sqlx::Error::Database(error) = refused.unwrap_err() else { panic!("no error of a server") };
+        let number = error.downcast_ref::<sqlx::mysql::MySqlDatabaseError>().number();
+        let shown = (number, error.code(), error.message());
+        assert_eq!(shown, (1040, Some("08004".into()), sqlx::MySql::THROTTLED));
+    }
+}
+
 async fn a_secret_logs_in_for_a_client_with_a_token<DB: TestEngine>()
 where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
@@ -148,4 +167,27 @@ async fn bytes_that_are_no_login_end_their_connection_alone<DB: TestEngine>() {
     }
     connect(&server, &proxy).await.unwrap().close().await.unwrap();
     drop((silent, stopped));
+}
+
+async fn a_client_that_stops_in_its_login_is_given_up<DB: TestEngine>() {
+    let server = server::<DB>().await;
+    let mut settings = settings(&server);
+    settings.limits.login_timeout = Duration::from_secs(1);
+    settings.limits.max_connections = 1;
+    let proxy = Proxy::start(settings).await.unwrap();
+    let mut clients = Vec::new();
+    for begun in DB::BEGUN_LOGINS {
+        let mut client = TcpStream::connect(proxy.dial().to_string()).await.unwrap();
+        client.write_all(begun).await.unwrap();
+        clients.push(client);
+    }
+    for (client, begun) in clients.iter_mut().zip(DB::BEGUN_LOGINS) {
+        let mut answer = Vec::new();
+        let end = tokio::time::timeout(Duration::from_secs(30), client.read_to_end(&mut answer)).await;
+        end.expect("the connection ends").ok();
+        assert!(DB::is_no_error(&answer), "{begun:?} is refused, with {answer:?}, instead of awaited");
+    }
+    until("no client is left", async || proxy.stats().clients == 0).await;
+    // On a busy machine, a login may take longer than the limit.
+    until("another client is logged in", async || connect(&server, &proxy).await.is_ok()).await;
 }

@@ -29,12 +29,12 @@ pub(crate) trait TestEngine:
     const NO_TLS: &'static str;
     const THROTTLED: &'static str;
     const TIMED_OUT: &'static str;
-    /// The table of the tests' writes.
-    const WRITES: &'static str;
-    /// The query of the numbers in it, as text.
-    const WRITTEN: &'static str;
     /// The statements that create the user `old` with the password `a password`.
     const PASSWORD_USER: &'static [&'static str];
+    /// The bytes of clients that stop in their login: at once, in their first message, and after their request for TLS.
+    const BEGUN_LOGINS: [&'static [u8]; 3];
+    /// A query of 1,000 rows of 100 KB: far more than the sockets between server and client hold.
+    const LARGE: &'static str;
 
     /// Returns the options of a client that verifies the authority of the proxy's certificate; `None` for one without TLS.
     fn client(proxy: &Proxy, user: &str, secret: &str, tls: bool) -> Options<Self>;
@@ -42,6 +42,9 @@ pub(crate) trait TestEngine:
     fn text(row: &Self::Row) -> String;
 
     fn number(row: &Self::Row) -> i64;
+
+    /// Returns whether a client was sent no more than a proxy sends to one whose login it awaits.
+    fn is_no_error(answer: &[u8]) -> bool;
 }
 
 impl TestEngine for MySql {
@@ -60,12 +63,18 @@ impl TestEngine for MySql {
     const NO_TLS: &'static str = "This RDS Proxy requires TLS connections.";
     const THROTTLED: &'static str = "IAM authentication rate limit exceeded";
     const TIMED_OUT: &'static str = "Timed-out waiting to acquire database connection";
-    const WRITES: &'static str = "shop.writes";
-    const WRITTEN: &'static str = "SELECT CAST(id AS CHAR(20)) FROM shop.writes";
     const PASSWORD_USER: &'static [&'static str] = &[
         "CREATE USER 'old'@'%' IDENTIFIED WITH caching_sha2_password BY 'a password' REQUIRE SSL",
         "GRANT SELECT ON shop.* TO 'old'@'%'",
     ];
+    const BEGUN_LOGINS: [&'static [u8]; 3] = [
+        b"",
+        b"\x20\0\0",
+        // Its length and number; PROTOCOL_41, SSL, SECURE_CONNECTION and PLUGIN_AUTH; the longest packet; the collation.
+        b"\x20\0\0\x01\0\x8a\x08\0\0\0\0\x01\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    ];
+    const LARGE: &'static str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+         SELECT REPEAT('x', 100000) FROM n";
 
     fn client(proxy: &Proxy, user: &str, secret: &str, tls: bool) -> Options<Self> {
         let mode = if tls { MySqlSslMode::VerifyCa } else { MySqlSslMode::Disabled };
@@ -86,6 +95,11 @@ impl TestEngine for MySql {
 
     fn number(row: &Self::Row) -> i64 {
         row.get(0)
+    }
+
+    /// The greeting alone: one packet, of version 10 of the protocol.
+    fn is_no_error(answer: &[u8]) -> bool {
+        matches!(answer, [length, 0, 0, 0, 10, rest @ ..] if rest.len() + 1 == usize::from(*length))
     }
 }
 
@@ -118,10 +132,10 @@ impl TestEngine for Postgres {
     const THROTTLED: &'static str =
         "IAM authentication failed for user app with too many competing requests.";
     const TIMED_OUT: &'static str = "Timed-out waiting to acquire database connection.";
-    const WRITES: &'static str = "writes";
-    const WRITTEN: &'static str = "SELECT id::text FROM writes";
     const PASSWORD_USER: &'static [&'static str] =
         &["CREATE USER old PASSWORD 'a password'", "GRANT CONNECT ON DATABASE shop TO old"];
+    const BEGUN_LOGINS: [&'static [u8]; 3] = [b"", b"\0\0\0", b"\0\0\0\x08\x04\xd2\x16\x2f"];
+    const LARGE: &'static str = "SELECT repeat('x', 100000) FROM generate_series(1, 1000)";
 
     fn client(proxy: &Proxy, user: &str, secret: &str, tls: bool) -> Options<Self> {
         let mode = if tls { PgSslMode::VerifyCa } else { PgSslMode::Disable };
@@ -141,6 +155,11 @@ impl TestEngine for Postgres {
 
     fn number(row: &Self::Row) -> i64 {
         row.get(0)
+    }
+
+    /// Nothing, or the consent to TLS.
+    fn is_no_error(answer: &[u8]) -> bool {
+        matches!(answer, b"" | b"S")
     }
 }
 

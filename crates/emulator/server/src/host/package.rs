@@ -23,8 +23,8 @@ pub(crate) struct Package<'a> {
 }
 
 impl Package<'_> {
-    /// Returns the folder of the entry, and downloads the package first if it is missing. `keep` copies what is kept from
-    /// the unpacked package, its first argument, to its second.
+    /// Returns the folder of the entry, and downloads the package first if it is missing. `keep` copies what is kept
+    /// from the unpacked package, its first argument, to its second.
     pub(crate) async fn cached(
         &self,
         keep: impl FnOnce(&Path, &Path) -> Result<(), Error>,

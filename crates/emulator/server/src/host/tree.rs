@@ -15,6 +15,9 @@ use super::shared;
 use crate::command::Command;
 use crate::error::Error;
 
+/// The way around packages that can't be fetched, for clients.
+pub(crate) const ON_DEBIAN: &str = "run on Debian or a system derived from it";
+
 /// The way to make a tree.
 pub(crate) struct Recipe {
     /// The name of its entry in the cache, without architecture and version.
@@ -206,6 +209,22 @@ impl Gather<'_> {
             Some(older) if !merged.exists() => self.packages.join(older),
             _ => merged,
         }
+    }
+
+    /// Puts a script in place of a program, which runs it with the libraries of the tree. The script finds the tree by
+    /// its own path, which ends with `below`, a pattern of the shell.
+    pub(crate) fn wrap(&self, program: &str, below: &str) -> Result<(), Error> {
+        let Architecture { loader, triplet, .. } = self.architecture;
+        let path = self.root.join(program);
+        fs::rename(&path, path.with_extension("bin")).map_err(Error::io("rename", &path))?;
+        let script = format!(
+            r#"#!/bin/sh
+root=${{0%/{below}}}
+exec "$root/{loader}" --argv0 "$0" --library-path "$root/usr/lib/{triplet}" "$0.bin" "$@"
+"#
+        );
+        self.write(program, &script)?;
+        shared::set_mode(&path, 0o755)
     }
 
     /// Writes a file of the tree.

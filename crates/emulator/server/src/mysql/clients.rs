@@ -1,5 +1,5 @@
-//! Clients of MySQL from Debian's packages, without an installation: its own client `mysql`, MariaDB Connector/J, the driver
-//! for Java, and `perl` with DBD::mysql. For tests with them.
+//! Clients of MySQL from Debian's packages, without an installation: its own client `mysql`, MariaDB Connector/J, the
+//! driver for Java, and `perl` with DBD::mysql. For tests with them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,19 +9,17 @@ use crate::host::debian::Architecture;
 use crate::host::file::{copy_file, copy_folder, entries};
 use crate::host::package::Package;
 use crate::host::shared::set_mode;
-use crate::host::tree::{Recipe, Tree};
+use crate::host::tree::{ON_DEBIAN, Recipe, Tree};
 
-/// See [`Recipe::not_needed`].
-const NOT_NEEDED: [&str; 3] = ["debianutils", "libc-gconv-modules-extra", "openssl-provider-legacy"];
+/// See [`Recipe::not_needed`]: the packages of MySQL's own programs.
+pub(super) const NOT_NEEDED: [&str; 3] =
+    ["debianutils", "libc-gconv-modules-extra", "openssl-provider-legacy"];
 
 /// The program in its package.
 const PROGRAM: &str = "usr/bin/mysql";
 
 /// The suite of the packages.
 const SUITE: &str = "sid";
-
-/// The way around packages that can't be fetched.
-const HINT: &str = "run on Debian or a system derived from it";
 
 /// The driver for Java in its package.
 const MARIADB_JDBC: &str = "usr/share/java/mariadb-java-client.jar";
@@ -60,7 +58,7 @@ pub async fn mysql() -> Result<PathBuf, Error> {
         packages: &["dash", "libnss-wrapper"],
         not_needed: &NOT_NEEDED,
         programs: vec![PROGRAM.into(), wrapper],
-        hint: HINT,
+        hint: ON_DEBIAN,
         shared: false,
     };
     let tree = Tree::from_cache(&recipe, |gather| {
@@ -84,14 +82,14 @@ pub async fn mariadb_jdbc() -> Result<PathBuf, Error> {
         name: "libmariadb-java",
         product: "MariaDB Connector/J",
         purpose: "fetch MariaDB Connector/J from Debian's packages",
-        hint: HINT,
+        hint: ON_DEBIAN,
     };
     let folder = package.cached(|from, to| copy_file(&from.join(MARIADB_JDBC), &to.join(file))).await?;
     Ok(folder.join(file))
 }
 
-/// Returns the path of `perl` with its own modules and DBD::mysql, and downloads it into the cache first if missing. It is
-/// started with `nss_wrapper`, as [`mysql`] is.
+/// Returns the path of `perl` with its own modules and DBD::mysql, and downloads it into the cache first if missing. It
+/// is started with `nss_wrapper`, as [`mysql`] is.
 ///
 /// # Errors
 /// Returns [`Error::MissingTools`] without apt, and [`Error::Command`] with its message if it can't fetch.
@@ -108,7 +106,7 @@ pub async fn perl() -> Result<PathBuf, Error> {
         not_needed: &NOT_NEEDED_BY_PERL,
         // What DBD::mysql loads besides.
         programs: vec![PERL.into(), format!("{library}/libmariadb.so.3"), wrapper(architecture)],
-        hint: HINT,
+        hint: ON_DEBIAN,
         shared: false,
     };
     let tree = Tree::from_cache(&recipe, |gather| {

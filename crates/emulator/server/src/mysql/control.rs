@@ -16,8 +16,8 @@ impl Server<sqlx::MySql> {
         self.change(|state| state.auth_switch = form)
     }
 
-    /// Runs a statement as root, for states that no user of RDS could make, and for what a parameter group sets there, such
-    /// as `SET GLOBAL local_infile = ON`.
+    /// Runs a statement as root, for states that no user of RDS could make, and for what a parameter group sets there,
+    /// such as `SET GLOBAL local_infile = ON`.
     ///
     /// # Errors
     /// Returns [`Error::Database`] if it fails.

@@ -1,19 +1,11 @@
 //! MySQL Router from Debian's packages, without an installation, for a benchmark.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::error::Error;
-use crate::host::debian::Architecture;
 use crate::host::file::{copy_file, copy_folder, entries};
-use crate::host::shared::set_mode;
-use crate::host::tree::{Gather, Recipe, Tree};
-
-/// See [`Recipe::not_needed`].
-const NOT_NEEDED: [&str; 3] = ["debianutils", "libc-gconv-modules-extra", "openssl-provider-legacy"];
-
-/// See [`Recipe::hint`].
-const HINT: &str = "run on Debian or a system derived from it";
+use crate::host::tree::{Gather, ON_DEBIAN, Recipe, Tree};
+use crate::mysql::clients::NOT_NEEDED;
 
 /// MySQL Router in its package.
 const ROUTER: &str = "usr/bin/mysqlrouter";
@@ -42,7 +34,7 @@ pub async fn mysqlrouter() -> Result<(PathBuf, PathBuf), Error> {
         packages: &["dash"],
         not_needed: &NOT_NEEDED,
         programs: vec![ROUTER.into()],
-        hint: HINT,
+        hint: ON_DEBIAN,
         shared: false,
     };
     let tree = Tree::from_cache(&recipe, gather_router).await?;
@@ -51,7 +43,7 @@ pub async fn mysqlrouter() -> Result<(PathBuf, PathBuf), Error> {
 
 /// Copies the plugins, and what they load, beside the program.
 fn gather_router(gather: &Gather<'_>) -> Result<(), Error> {
-    let Architecture { loader, triplet, .. } = gather.architecture;
+    let triplet = gather.architecture.triplet;
     copy_folder(&gather.packages.join(ROUTER_PLUGINS), &gather.root.join(ROUTER_PLUGINS))?;
     let below = format!("usr/lib/{triplet}");
     let libraries = gather.root.join(&below);
@@ -62,14 +54,5 @@ fn gather_router(gather: &Gather<'_>) -> Result<(), Error> {
             copy_file(&path, &libraries.join(name))?;
         }
     }
-    let path = gather.root.join(ROUTER);
-    fs::rename(&path, path.with_extension("bin")).map_err(Error::io("rename", &path))?;
-    let script = format!(
-        r#"#!/bin/sh
-root=${{0%/{ROUTER}}}
-exec "$root/{loader}" --argv0 "$0" --library-path "$root/usr/lib/{triplet}" "$0.bin" "$@"
-"#
-    );
-    gather.write(ROUTER, &script)?;
-    set_mode(&path, 0o755)
+    gather.wrap(ROUTER, ROUTER)
 }

@@ -1,7 +1,7 @@
 //! The statements of tests' set-up on MySQL.
 
-use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::error::Error;
 use crate::fixtures::execute;
@@ -19,6 +19,15 @@ impl SetUp for sqlx::MySql {
 
     async fn run_statements(connection: &mut MySqlConnection, sql: String) -> sqlx::Result<()> {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+    }
+
+    async fn numbers(connection: &mut MySqlConnection, sql: String) -> sqlx::Result<Vec<i64>> {
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
+    }
+
+    fn table(database: &str, name: &str) -> String {
+        format!("{database}.{name}")
     }
 
     async fn create_user(server: &Server<Self>, user: &str, privileges: &str) -> Result<(), Error> {

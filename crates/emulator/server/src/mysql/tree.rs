@@ -1,5 +1,5 @@
-//! A MySQL server without an installation: the recipe of its tree. Debian's stable suites have no MySQL; its unstable suite
-//! has.
+//! A MySQL server without an installation: the recipe of its tree. Debian's stable suites have no MySQL; its unstable
+//! suite has.
 
 use crate::error::Error;
 use crate::host::file::{copy_file, copy_folder};

@@ -1,17 +1,14 @@
 //! PostgreSQL's own clients from Debian's packages, without an installation: `psql`, and pgjdbc, the driver for Java.
 //! For tests with them. Also pgbouncer, for a benchmark.
 
-use std::fs;
 use std::path::PathBuf;
 
 use super::tree::programs;
 use super::versions::PostgresVersion;
 use crate::error::Error;
-use crate::host::debian::Architecture;
 use crate::host::file::copy_file;
 use crate::host::package::Package;
-use crate::host::shared::set_mode;
-use crate::host::tree::{Recipe, Tree};
+use crate::host::tree::{ON_DEBIAN, Recipe, Tree};
 
 /// The version of `psql`, and the one in whose suite pgjdbc is.
 const VERSION: PostgresVersion = PostgresVersion::NEWEST;
@@ -69,9 +66,6 @@ const PGBOUNCER_NOT_NEEDED: [&str; 29] = [
 /// The pgjdbc driver in its package.
 const PGJDBC: &str = "usr/share/java/postgresql.jar";
 
-/// The way around packages that can't be fetched.
-const HINT: &str = "run on Debian or a system derived from it";
-
 /// Returns the path of `psql`, of the newest version that the emulator runs, and downloads it into the cache first if
 /// missing.
 ///
@@ -88,15 +82,10 @@ pub async fn psql() -> Result<PathBuf, Error> {
         packages: &["dash"],
         not_needed: &NOT_NEEDED,
         programs: vec![program.clone()],
-        hint: HINT,
+        hint: ON_DEBIAN,
         shared: false,
     };
-    let tree = Tree::from_cache(&recipe, |gather| {
-        let path = gather.root.join(&program);
-        fs::rename(&path, path.with_extension("bin")).map_err(Error::io("rename", &path))?;
-        gather.write(&program, &script(gather.architecture, "usr/lib/postgresql/*"))?;
-        set_mode(&path, 0o755)
-    });
+    let tree = Tree::from_cache(&recipe, |gather| gather.wrap(&program, "usr/lib/postgresql/*"));
     Ok(tree.await?.root().join(program))
 }
 
@@ -115,28 +104,11 @@ pub async fn pgbouncer() -> Result<PathBuf, Error> {
         packages: &["dash"],
         not_needed: &PGBOUNCER_NOT_NEEDED,
         programs: vec![program.into()],
-        hint: HINT,
+        hint: ON_DEBIAN,
         shared: false,
     };
-    let tree = Tree::from_cache(&recipe, |gather| {
-        let path = gather.root.join(program);
-        fs::rename(&path, path.with_extension("bin")).map_err(Error::io("rename", &path))?;
-        gather.write(program, &script(gather.architecture, program))?;
-        set_mode(&path, 0o755)
-    });
+    let tree = Tree::from_cache(&recipe, |gather| gather.wrap(program, program));
     Ok(tree.await?.root().join(program))
-}
-
-/// Returns the script in place of a program: it finds the tree by its own path, which ends with `below`, a pattern of the
-/// shell.
-fn script(architecture: &Architecture, below: &str) -> String {
-    let Architecture { loader, triplet, .. } = architecture;
-    format!(
-        r#"#!/bin/sh
-root=${{0%/{below}}}
-exec "$root/{loader}" --argv0 "$0" --library-path "$root/usr/lib/{triplet}" "$0.bin" "$@"
-"#
-    )
 }
 
 /// Returns the path of pgjdbc, a `.jar` file, and downloads it into the cache first if missing.
@@ -151,7 +123,7 @@ pub async fn pgjdbc() -> Result<PathBuf, Error> {
         name: "libpostgresql-jdbc-java",
         product: "pgjdbc",
         purpose: "fetch pgjdbc from Debian's packages",
-        hint: HINT,
+        hint: ON_DEBIAN,
     };
     let folder = package.cached(|from, to| copy_file(&from.join(PGJDBC), &to.join(file))).await?;
     Ok(folder.join(file))

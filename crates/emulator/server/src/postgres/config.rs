@@ -1,4 +1,5 @@
-//! The configuration of a PostgreSQL server: its files in the run folder, with the rules of RDS about TLS and `rds_iam`.
+//! The configuration of a PostgreSQL server: its files in the run folder, with the rules of RDS about TLS and
+//! `rds_iam`.
 
 use std::path::Path;
 

@@ -18,8 +18,8 @@ impl Server<sqlx::Postgres> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).version()
     }
 
-    /// Refuses the next `count` logins over the network with SQLSTATE 53300, "IAM authentication rate limit exceeded", as
-    /// RDS Proxy does; zero cancels an earlier order.
+    /// Refuses the next `count` logins over the network with SQLSTATE 53300, "IAM authentication rate limit exceeded",
+    /// as RDS Proxy does; zero cancels an earlier order.
     ///
     /// # Errors
     /// Returns [`Error::Io`] if the server's folder is gone.
@@ -36,8 +36,8 @@ impl Server<sqlx::Postgres> {
     /// Sets whether the memberships that PostgreSQL 16 and later give the creator of a role count for `rds_iam`.
     ///
     /// # Errors
-    /// Returns [`Error::Setting`] on PostgreSQL 15, which makes no such memberships, and [`Error::Database`] if the server
-    /// does not answer.
+    /// Returns [`Error::Setting`] on PostgreSQL 15, which makes no such memberships, and [`Error::Database`] if the
+    /// server does not answer.
     pub async fn set_creator_edges(&self, way: CreatorEdges) -> Result<(), Error> {
         if !self.version().has_creator_edges() {
             return Err(Error::Setting {
@@ -61,7 +61,8 @@ impl Server<sqlx::Postgres> {
         self.change_settings(|settings| settings.force_ssl = on, "rds.force_ssl", value).await
     }
 
-    /// Runs statements as the superuser, in the database [`Server::database`], for states that no user of RDS could make.
+    /// Runs statements as the superuser, in the database [`Server::database`], for states that no user of RDS could
+    /// make.
     ///
     /// # Errors
     /// Returns [`Error::Database`] if one fails.

@@ -1,5 +1,5 @@
-//! Prepares the files of a PostgreSQL server: its configuration, the libraries that it loads, and its data folder, a copy of
-//! one that is made once.
+//! Prepares the files of a PostgreSQL server: its configuration, the libraries that it loads, and its data folder, a
+//! copy of one that is made once.
 
 use std::fs;
 use std::path::{Path, PathBuf};

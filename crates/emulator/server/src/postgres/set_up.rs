@@ -1,7 +1,7 @@
 //! The statements of tests' set-up on PostgreSQL.
 
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::root::{Root, identifier};
 use crate::error::Error;
@@ -19,6 +19,15 @@ impl SetUp for sqlx::Postgres {
 
     async fn run_statements(connection: &mut PgConnection, sql: String) -> sqlx::Result<()> {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+    }
+
+    async fn numbers(connection: &mut PgConnection, sql: String) -> sqlx::Result<Vec<i64>> {
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
+    }
+
+    fn table(_database: &str, name: &str) -> String {
+        name.to_owned()
     }
 
     /// The superuser creates the role, so that no membership of the master in it comes about.

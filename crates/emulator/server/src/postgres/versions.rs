@@ -78,8 +78,8 @@ impl FromStr for PostgresVersion {
     }
 }
 
-/// The effect of the memberships that PostgreSQL 16 and later give the creator of a role (with ADMIN, without INHERIT and
-/// SET). The master gets one in each role that it creates, and through a role in `rds_iam` also one in that.
+/// The effect of the memberships that PostgreSQL 16 and later give the creator of a role (with ADMIN, without INHERIT
+/// and SET). The master gets one in each role that it creates, and through a role in `rds_iam` also one in that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a membership counts or does not")]
 pub enum CreatorEdges {

@@ -46,8 +46,8 @@ impl<E: Kind> Server<E> {
         })
     }
 
-    /// Moves the server's clock, by which tokens expire, this many seconds away from the real time. A token that is signed by
-    /// the real time then has this age from the start.
+    /// Moves the server's clock, by which tokens expire, this many seconds away from the real time. A token that is
+    /// signed by the real time then has this age from the start.
     ///
     /// # Errors
     /// Returns [`Error::Io`] if the server's folder is gone.
@@ -64,8 +64,8 @@ impl<E: Kind> Server<E> {
         self.change(|state| state.refuse = Refuse { serial: state.refuse.serial + 1, count })
     }
 
-    /// Makes the server refuse writes (error 1290; PostgreSQL: SQLSTATE 25006), like a writer that has become a reader, or accept them
-    /// again. The connections of clients are kept.
+    /// Makes the server refuse writes (error 1290; PostgreSQL: SQLSTATE 25006), like a writer that has become a reader,
+    /// or accept them again. The connections of clients are kept.
     ///
     /// # Errors
     /// Returns [`Error::Database`] if the server does not answer.

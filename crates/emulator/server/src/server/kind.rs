@@ -1,5 +1,5 @@
-//! `Kind`: a kind of database server, MySQL or PostgreSQL. All that differs between their starts is in its private half,
-//! `Launch`; `Root` is a connection with all rights, over the server's socket.
+//! `Kind`: a kind of database server, MySQL or PostgreSQL. All that differs between their starts is in its private
+//! half, `Launch`; `Root` is a connection with all rights, over the server's socket.
 
 use sqlx::Database;
 
@@ -21,8 +21,8 @@ pub trait Kind: launch::Launch + launch::SetUp {
     /// The database of the master user where none is created; empty if a session needs none.
     const DATABASE: &'static str;
 
-    /// Returns the options of a direct connection, without user and, on MySQL, without database. TLS verifies the certificate's
-    /// authority, but not its name: sqlx would verify the address that it dials.
+    /// Returns the options of a direct connection, without user and, on MySQL, without database. TLS verifies the
+    /// certificate's authority, but not its name: sqlx would verify the address that it dials.
     fn connect_options(server: &Server<Self>) -> OptionsOf<Self>;
 }
 
@@ -79,7 +79,8 @@ pub(crate) mod launch {
         /// Returns the user that a child process runs as, unless it is this process's own.
         fn process_user() -> Option<u32>;
 
-        /// Returns the environment of the server beside the control folder; `run` is the run folder's path for the server.
+        /// Returns the environment of the server beside the control folder; `run` is the run folder's path for the
+        /// server.
         fn environment(run: &Path) -> Vec<(&'static str, String)>;
 
         /// Returns the libraries that the server loads: found, or built now.
@@ -128,6 +129,15 @@ pub(crate) mod launch {
             connection: &mut Self::Connection,
             sql: String,
         ) -> impl Future<Output = sqlx::Result<()>> + Send + '_;
+
+        /// Returns the first column of a query's rows.
+        fn numbers(
+            connection: &mut Self::Connection,
+            sql: String,
+        ) -> impl Future<Output = sqlx::Result<Vec<i64>>> + Send + '_;
+
+        /// Returns the name of a table of the database [`Server::database`], for the master user and for clients.
+        fn table(database: &str, name: &str) -> String;
 
         /// Creates a user that logs in by token: see `fixtures::create_user`.
         fn create_user(

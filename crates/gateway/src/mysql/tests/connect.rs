@@ -123,7 +123,7 @@ fn the_token_is_sent_to_no_other_plugin_and_no_error_contains_it() {
     assert_eq!(
         result.unwrap_err().to_string(),
         "db.example.com:3306 asked user app for caching_sha2_password, not for a token: the user does not exist, or \
-         has no IAM login. Create it IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS', or run the bootstrap"
+         has no IAM login. Create it IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS', or run rds-iam-bootstrap"
     );
 }
 

@@ -39,7 +39,7 @@ fn a_failure_is_one_line_with_its_cause_and_help() {
     assert_eq!(
         error.message(),
         "the database at db.example.com:3306 could not be reached: connection refused\\nby the port (help: check the \
-         address, the security group, and the tunnel if there is one; ?dial=HOST:PORT names its address)"
+         address and the security group. A private database needs --via INSTANCE, or ?dial=HOST:PORT)"
     );
 }
 

@@ -7,6 +7,7 @@ mod connect;
 mod error;
 mod frames;
 mod packet;
+mod session;
 
 use mysql_common::constants::CapabilityFlags;
 use mysql_common::packets::{AuthPlugin, HandshakeResponse};

@@ -97,7 +97,6 @@ async fn messages_of_no_login_are_refused() {
         [ok(), ok()].concat(),
         [ok(), encode(b'D', b"x")].concat(),
         [ok(), encode(b'K', &[0; 7])].concat(),
-        encode(b'R', &[0, 0, 0, 7]),
         encode(b'R', &[0, 0]),
         encode(b'E', b"SFATAL\0\0"),
         vec![b'R', 0, 0, 0, 3],

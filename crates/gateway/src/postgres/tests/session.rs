@@ -1,18 +1,10 @@
 //! Sessions against a scripted server with TLS.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use rds_iam_roots::Roots;
-use rds_iam_token::aws_credential_types::Credentials;
-use rds_iam_token::aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
-use rds_iam_token::aws_smithy_async::time::TimeSource;
-use rds_iam_token::{Clock, Endpoint, Login, Minter, TokenSource};
-use rustls::ServerConfig;
+use rds_iam_token::TokenSource;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::endpoint;
@@ -21,52 +13,11 @@ use crate::postgres::error::ErrorResponse;
 use crate::postgres::message::{self, encode};
 use crate::postgres::session::open;
 use crate::postgres::startup::{CancelKey, First, Startup, read_first};
+use crate::scripted::{Server, Time, server, tokens};
 use crate::{Failure, Upstream};
 
-#[derive(Clone, Debug)]
-struct Time(Arc<AtomicU64>);
-
-impl TimeSource for Time {
-    fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::SeqCst))
-    }
-}
-
-#[derive(Debug)]
-struct Never;
-
-impl AsyncSleep for Never {
-    fn sleep(&self, _: Duration) -> Sleep {
-        Sleep::new(std::future::pending())
-    }
-}
-
-fn tokens(time: &Time) -> TokenSource {
-    let login = Login::new(endpoint(), "eu-west-1".parse().unwrap(), "app".parse().unwrap());
-    let credentials = Credentials::new("AKID", "key", None, None, "test");
-    TokenSource::lazy(Minter::new(login, credentials, Clock::new(time.clone(), Never)))
-}
-
-struct Server {
-    listener: TcpListener,
-    tls: TlsAcceptor,
-}
-
-async fn server() -> (Server, Upstream) {
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(["db.example.com".to_owned()]).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], signing_key.serialize_der().try_into().unwrap())
-        .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dial = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
-    let roots = Roots::parse(cert.pem().as_bytes()).unwrap();
-    let upstream = Upstream::new(endpoint(), Some(dial), &roots).unwrap();
-    (Server { listener, tls: TlsAcceptor::from(Arc::new(config)) }, upstream)
-}
+/// A limit that no test reaches.
+const LONG: Duration = Duration::from_secs(60);
 
 impl Server {
     async fn accept(&self) -> TlsStream<TcpStream> {
@@ -95,6 +46,7 @@ fn ready() -> Vec<u8> {
 
 /// Opens a session and returns its result with the bytes that the client received.
 async fn opened(
+    limit: Duration,
     upstream: &Upstream,
     keys: &CancelKeys,
     tokens: &TokenSource,
@@ -102,7 +54,7 @@ async fn opened(
     let (mut client, stream) = duplex(10_000);
     client.write_all(&Startup::new(&[("user", "me"), ("database", "shop")]).encode()).await.unwrap();
     let tokens = tokens.clone();
-    let result = open(stream, upstream, keys, None, async |user| {
+    let result = open(stream, upstream, keys, None, limit, async |user| {
         assert_eq!(user, "me");
         Ok(tokens)
     })
@@ -115,32 +67,68 @@ async fn opened(
 
 #[tokio::test]
 async fn a_refused_cached_token_is_replaced_once_and_the_client_does_not_notice() {
-    let time = Time(Arc::new(AtomicU64::new(1_800_000_000)));
-    let (server, upstream) = server().await;
-    let tokens = tokens(&time);
+    let time = Time::new();
+    let (server, upstream) = server(endpoint()).await;
+    let tokens = tokens(endpoint(), &time);
     let cached = tokens.token().await.unwrap();
-    time.0.fetch_add(60, Ordering::SeqCst);
+    time.advance(1);
     let refusal = ErrorResponse::fatal("28000", "PAM authentication failed for user \"app\"").encode();
     let script = async {
         let first = server.log_in(&refusal).await;
         (first, server.log_in(&ready()).await)
     };
     let keys = CancelKeys::default();
-    let ((result, received), (first, second)) = tokio::join!(opened(&upstream, &keys, &tokens), script);
+    let ((result, received), (first, second)) = tokio::join!(opened(LONG, &upstream, &keys, &tokens), script);
     result.unwrap();
     assert_eq!(received, ready());
     assert_eq!(first, [cached.expose().as_bytes(), b"\0"].concat());
     assert_ne!(first, second);
 
     // The new one is not replaced again.
-    let ((result, received), _) = tokio::join!(opened(&upstream, &keys, &tokens), server.log_in(&refusal));
+    let ((result, received), _) =
+        tokio::join!(opened(LONG, &upstream, &keys, &tokens), server.log_in(&refusal));
     assert!(matches!(result, Err(Failure::Refused { .. })), "{result:?}");
     assert_eq!(ErrorResponse::parse(&received[5..]).unwrap().code, "28000");
 }
 
 #[tokio::test]
+async fn a_database_that_does_not_answer_is_reported_to_the_client() {
+    let (server, upstream) = server(endpoint()).await;
+    let tokens = tokens(endpoint(), &Time::new());
+    let keys = CancelKeys::default();
+    let silent = server.listener.accept();
+    let limit = Duration::from_millis(500);
+    let ((result, received), _open) = tokio::join!(opened(limit, &upstream, &keys, &tokens), silent);
+    assert!(matches!(result, Err(Failure::TimedOut(_))), "{result:?}");
+    let error = ErrorResponse::parse(&received[5..]).unwrap();
+    assert_eq!(error.code, "08006");
+    assert!(error.hint.unwrap().contains("the database does not answer"));
+}
+
+#[tokio::test]
+async fn a_request_for_kerberos_is_reported_as_one_for_no_token() {
+    let (server, upstream) = server(endpoint()).await;
+    let tokens = tokens(endpoint(), &Time::new());
+    let keys = CancelKeys::default();
+    let script = async {
+        let mut stream = server.accept().await;
+        read_first(&mut stream).await.unwrap();
+        // AuthenticationGSS.
+        stream.write_all(&encode(b'R', &[0, 0, 0, 7])).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.ok();
+        rest
+    };
+    let ((result, received), sent) = tokio::join!(opened(LONG, &upstream, &keys, &tokens), script);
+    assert!(matches!(result, Err(Failure::Denied(_))), "{result:?}");
+    assert!(ErrorResponse::parse(&received[5..]).unwrap().message.contains("rds_iam"));
+    assert!(sent.is_empty(), "no token is sent");
+}
+
+#[tokio::test]
 async fn only_the_key_of_a_live_session_is_forwarded() {
-    let (server, upstream) = server().await;
+    let (server, upstream) = server(endpoint()).await;
     let keys = CancelKeys::default();
     let key = CancelKey { process: 9, key: vec![5; 32] };
     let address = server.listener.local_addr().unwrap();
@@ -149,7 +137,7 @@ async fn only_the_key_of_a_live_session_is_forwarded() {
         let (mut client, stream) = duplex(1000);
         client.write_all(&key.request()).await.unwrap();
         let denied = async |_: &str| Err(Failure::Denied("no login".into()));
-        assert!(open(stream, &upstream, &keys, None, denied).await.unwrap().is_none());
+        assert!(open(stream, &upstream, &keys, None, LONG, denied).await.unwrap().is_none());
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
         assert!(answer.is_empty());
@@ -161,4 +149,19 @@ async fn only_the_key_of_a_live_session_is_forwarded() {
     assert!(!keys.forward(&another).await.unwrap());
     drop(guard);
     assert!(!keys.forward(&key).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_token_that_the_server_repeats_is_not_passed_on() {
+    let (server, upstream) = server(endpoint()).await;
+    let tokens = tokens(endpoint(), &Time::new());
+    let token = tokens.token().await.unwrap();
+    let keys = CancelKeys::default();
+    let refusal =
+        ErrorResponse { detail: Some(token.expose().to_owned()), ..ErrorResponse::fatal("28000", "no") };
+    let refusal = refusal.encode();
+    let script = server.log_in(&refusal);
+    let ((result, received), _) = tokio::join!(opened(LONG, &upstream, &keys, &tokens), script);
+    let shown = format!("{:?} {}", result.unwrap_err(), String::from_utf8_lossy(&received));
+    assert!(!shown.contains("X-Amz-") && shown.contains("28000"), "{shown}");
 }

@@ -28,12 +28,14 @@ pub(crate) trait TestEngine: Kind<Arguments: IntoArguments<Self>> {
     const APP: &'static str;
     /// The query of the session's number.
     const SESSION: &'static str;
+    /// A statement that takes 2 seconds.
+    const SHORT_SLEEP: &'static str;
     /// A statement that takes 60 seconds.
     const SLEEP: &'static str;
     /// A query of a row of 20 MB, more than a packet of MySQL, in columns that sqlx can read: 10 MB each.
     const LARGE: &'static str;
-    /// The table of the tests' writes.
-    const WRITES: &'static str;
+    /// A query of 20 MB in rows of 10 KB.
+    const MANY_ROWS: &'static str;
 
     /// Returns the options of a client without TLS.
     fn options(address: &Address, user: &str, password: &str) -> Options<Self>;
@@ -53,9 +55,11 @@ impl TestEngine for MySql {
     const CURRENT_USER: &'static str = "SELECT CURRENT_USER()";
     const APP: &'static str = "app@%";
     const SESSION: &'static str = "SELECT CAST(CONNECTION_ID() AS SIGNED)";
+    const SHORT_SLEEP: &'static str = "SELECT CAST(SLEEP(2) AS CHAR)";
     const SLEEP: &'static str = "SELECT CAST(SLEEP(60) AS CHAR)";
     const LARGE: &'static str = "SELECT REPEAT('x', 10000000), REPEAT('y', 10000000)";
-    const WRITES: &'static str = "shop.writes";
+    const MANY_ROWS: &'static str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+        SELECT REPEAT('x', 10000) FROM n UNION ALL SELECT REPEAT('y', 10000) FROM n";
 
     fn options(address: &Address, user: &str, password: &str) -> Options<Self> {
         let options = MySqlConnectOptions::new()
@@ -87,9 +91,10 @@ impl TestEngine for Postgres {
     const CURRENT_USER: &'static str = "SELECT current_user::text";
     const APP: &'static str = "app";
     const SESSION: &'static str = "SELECT pg_backend_pid()::bigint";
+    const SHORT_SLEEP: &'static str = "SELECT pg_sleep(2)::text";
     const SLEEP: &'static str = "SELECT pg_sleep(60)::text";
     const LARGE: &'static str = "SELECT repeat('x', 10000000), repeat('y', 10000000)";
-    const WRITES: &'static str = "writes";
+    const MANY_ROWS: &'static str = "SELECT repeat('x', 10000) FROM generate_series(1, 2000)";
 
     fn options(address: &Address, user: &str, password: &str) -> Options<Self> {
         let options =

@@ -1,0 +1,4 @@
+//! libFuzzer's program of [`rds_iam_tunnel_fuzz::reliable`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rds_iam_tunnel_fuzz::reliable(data));

@@ -1,0 +1,3 @@
+//! smux version 1: many byte streams in one.
+
+pub mod frame;
