@@ -26,8 +26,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The time limit of the server's statement, which must not end before it drops the role.
 const STATEMENT_TIMEOUT: Duration = LIFETIME.saturating_mul(3);
 
-/// Whether the canary is there, and whether the master user is a member of it.
-const IS_THERE: &str = "SELECT pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = $1";
+/// Whether the canary is there, and whether the master user is a member of it. Both are read with one snapshot:
+/// `pg_has_role` answers from the session's cache, which a transaction corrects only after others see its changes.
+const IS_THERE: &str = "\
+    SELECT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.member \
+    WHERE m.roleid = canary.oid AND u.rolname = session_user) FROM pg_roles canary WHERE canary.rolname = $1";
 
 /// The time between two reads of the catalog, and their number.
 const POLL: Duration = Duration::from_millis(20);
@@ -151,6 +154,15 @@ async fn read(connection: &mut PgConnection) -> Result<Option<bool>, sqlx::Error
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A cache that is behind would say "no member" for a moment after the commit, and the run would lock its user out.
+    #[test]
+    fn the_membership_is_read_with_the_snapshot_that_shows_the_canary() {
+        insta::assert_snapshot!(
+            IS_THERE,
+            @"SELECT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.member WHERE m.roleid = canary.oid AND u.rolname = session_user) FROM pg_roles canary WHERE canary.rolname = $1"
+        );
+    }
 
     #[test]
     fn the_statement_creates_and_drops_the_role() {
