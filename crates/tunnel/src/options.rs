@@ -1,7 +1,7 @@
 //! The settings of a tunnel or a shell.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::{ClientConfig, RootCertStore};
 
@@ -19,14 +19,21 @@ pub struct Options {
     pub chunk: usize,
     /// The time within which a session's handshake is complete, its connection included.
     pub handshake: Duration,
-    /// The silence after which the service is sent a ping. After three times as long, the connection is taken to be
-    /// lost, as when a laptop slept.
+    /// The silence after which the service is sent a ping. The connection is taken to be lost after three times as long
+    /// (45 s), or, if the service has never answered a ping, after twenty times as long (5 min): it may have nothing
+    /// else to send.
+    ///
+    /// After a suspension of the machine, a third of it is enough. The clocks are compared that often (5 s). A service
+    /// that answers pings then has the same time to answer one; with another one, the session is resumed at once.
     pub silence: Duration,
     /// The time within which a local program has to read 1 MiB while its stream's buffer is full, and its session has
     /// other streams, which wait.
     pub stuck: Duration,
     /// The first pause before `ResumeSession` is repeated. It doubles up to 5 s.
     pub pause: Duration,
+    /// The wall clock. By how much it advances more than the monotonic clock shows that the machine was suspended:
+    /// timers do not count that time on Linux and macOS.
+    pub wall_clock: fn() -> SystemTime,
 }
 
 impl Default for Options {
@@ -38,8 +45,18 @@ impl Default for Options {
             silence: Duration::from_secs(15),
             stuck: Duration::from_secs(5),
             pause: Duration::from_millis(100),
+            wall_clock,
         }
     }
+}
+
+/// Returns the time of the system.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no expiry is decided by it: it is written into messages, and shows suspensions"
+)]
+pub(crate) fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The most bytes of a message.

@@ -1,5 +1,8 @@
 //! One connection of a session: what is received goes to the channel, and what the channel has to send, to the service.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -13,6 +16,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use super::CALL;
 use super::connect::Socket;
 use super::shared::Shared;
+use super::suspension::{PING, Suspension};
 use crate::channel::Channel;
 use crate::encryption::{DataKey, DataKeys, KeyRequest};
 use crate::payloads::Payloads;
@@ -82,6 +86,7 @@ pub(super) struct Drive<'a, P> {
     /// The time of the last ping. The first one is sent at once, to learn whether the service answers.
     pinged: Option<Instant>,
     life: Life,
+    suspension: Suspension,
     /// Whether the connection accepts no message now.
     is_blocked: bool,
     farewell: Option<Instant>,
@@ -114,6 +119,7 @@ impl<'a, P: Payloads> Drive<'a, P> {
             heard: now(),
             pinged: None,
             life: Life::Unknown,
+            suspension: Suspension::new(options.wall_clock, options.silence / 3, now()),
             is_blocked: false,
             farewell: None,
         }
@@ -131,6 +137,7 @@ impl<'a, P: Payloads> Drive<'a, P> {
     /// Does all that can be done now. The task is woken when there is more.
     fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         self.shared.register(cx.waker());
+        self.compare_clocks(now())?;
         loop {
             let now = now();
             self.advance(now)?;
@@ -162,11 +169,16 @@ impl<'a, P: Payloads> Drive<'a, P> {
             self.is_blocked = ready.is_pending();
             let Poll::Ready(ready) = ready else { break };
             ready?;
-            let next = self.channel.next_message(now, &mut self.shared.lock().payloads)?;
-            let message = match next {
-                Some(bytes) => Message::Binary(bytes),
-                None if self.should_ping(now) => Message::Ping(Bytes::from_static(b"keepalive")),
-                None => break,
+            let message = if self.suspension.should_ping() {
+                // Before all that waits to be sent: its answer has a limit.
+                Message::Ping(Bytes::from_static(PING))
+            } else {
+                let next = self.channel.next_message(now, &mut self.shared.lock().payloads)?;
+                match next {
+                    Some(bytes) => Message::Binary(bytes),
+                    None if self.should_ping(now) => Message::Ping(Bytes::from_static(b"keepalive")),
+                    None => break,
+                }
             };
             self.socket.start_send_unpin(message)?;
             sent = true;
@@ -186,8 +198,9 @@ impl<'a, P: Payloads> Drive<'a, P> {
             };
             let message = message?;
             self.heard = now;
-            if matches!(message, Message::Pong(_)) {
+            if let Message::Pong(payload) = &message {
                 self.life = Life::Pongs;
+                self.suspension.receive_pong(payload);
             } else if self.life == Life::Unknown {
                 self.life = Life::Messages;
             }
@@ -204,6 +217,18 @@ impl<'a, P: Payloads> Drive<'a, P> {
             }
         }
         Ok(true)
+    }
+
+    /// Finds out whether the machine was suspended. If so, a service that answers pings has to answer one soon. Another
+    /// one cannot be asked, so the session is resumed at once.
+    fn compare_clocks(&mut self, now: Instant) -> Result<(), End> {
+        if self.suspension.is_noticed(now) {
+            if self.life == Life::Messages {
+                return Err(End::Disconnected("the machine was suspended".to_owned()));
+            }
+            self.suspension.ask(now);
+        }
+        Ok(())
     }
 
     /// Does what the time and the program require.
@@ -225,9 +250,13 @@ impl<'a, P: Payloads> Drive<'a, P> {
         if !self.channel.wants_input(&mut state.payloads) {
             // The service is silent because nothing is read.
             self.heard = now;
+            self.suspension.postpone(now);
         }
         if now >= self.heard + self.silence_limit() {
             return Err(End::Disconnected("the service was silent for too long".to_owned()));
+        }
+        if self.suspension.is_unanswered(now) {
+            return Err(End::Disconnected("the service did not answer after a suspension".to_owned()));
         }
         if state.is_closing {
             self.channel.terminate();
@@ -277,7 +306,7 @@ impl<'a, P: Payloads> Drive<'a, P> {
     }
 
     fn next_timeout(&self) -> Instant {
-        let lost = self.heard + self.silence_limit();
+        let lost = (self.heard + self.silence_limit()).min(self.suspension.next_timeout());
         let opening = self.opening.as_ref().map(|opening| opening.deadline);
         let state = self.shared.lock();
         let channel = if self.is_blocked {
@@ -312,35 +341,4 @@ fn overdue(channel: &Channel, options: &Options) -> TunnelError {
 /// Returns the error of a handshake that took too long at the agent.
 pub(super) fn no_handshake(target: String, options: &Options, malformed: u64) -> TunnelError {
     TunnelError::NoHandshake { target, after: options.handshake, malformed }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::TerminalSize;
-    use crate::channel::Stamps;
-    use crate::content::to_json;
-    use crate::message::{Kind, PayloadType};
-    use crate::reliable::Sender;
-    use crate::terminal::Terminal;
-
-    #[test]
-    fn a_handshake_that_waits_for_kms_fails_with_its_key() {
-        let stamps = Stamps::new(fastrand::Rng::with_seed(1), || 1);
-        let mut channel = Channel::new("s-1".to_owned(), "i-1".to_owned(), 100, stamps);
-        let options = Options::default();
-        let error = overdue(&channel, &options);
-        assert!(matches!(error, TunnelError::NoHandshake { .. }), "{error}");
-
-        let action = json!({ "ActionType": "KMSEncryption", "ActionParameters": { "KMSKeyId": "alias/x" } });
-        let request = to_json(&json!({ "AgentVersion": "3.3.0.0", "RequestedClientActions": [action] }));
-        let mut agent = Sender::new(Kind::OutputStreamData);
-        let bytes = agent.send(PayloadType::HANDSHAKE_REQUEST, request, Uuid::nil(), 1, now());
-        channel.receive(&bytes, now(), &mut Terminal::new(TerminalSize::default())).unwrap();
-        let error = overdue(&channel, &options);
-        assert!(matches!(&error, TunnelError::DataKey { key_id, .. } if key_id == "alias/x"), "{error}");
-    }
 }

@@ -5,6 +5,7 @@ mod connect;
 mod drive;
 mod shared;
 mod stream;
+mod suspension;
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub(crate) use self::shared::wake;
 pub use self::stream::TunnelStream;
 use crate::channel::{Channel, Stamps};
 use crate::encryption::DataKeys;
+use crate::options::wall_clock;
 use crate::payloads::Payloads;
 use crate::streams::Streams;
 use crate::{Api, Options, Refused, StartRequest, Started, Token, TunnelError, events};
@@ -244,7 +246,7 @@ impl<'a, P: Payloads> Connections<'a, P> {
     fn new(settings: &'a Settings, shared: &'a Shared<P>, started: Started, opening: Opening) -> Self {
         let Started { session_id, stream_url, token } = started;
         let mut random = fastrand::Rng::new();
-        let stamps = Stamps::new(random.fork(), wall_clock);
+        let stamps = Stamps::new(random.fork(), created);
         Self {
             settings,
             shared,
@@ -366,9 +368,8 @@ async fn close(mut socket: Socket, reason: TunnelError) -> TunnelError {
 }
 
 /// Returns ms since 1970, for the creation time in messages, which no end compares with its own clock.
-#[expect(clippy::disallowed_methods, reason = "nothing is decided by it: it is written into messages")]
-fn wall_clock() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+fn created() -> u64 {
+    let since = wall_clock().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     // 0 is refused by the agent.
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1)
 }
