@@ -19,9 +19,6 @@ use crate::faults::{Close, Dice, Fate, Faults};
 use crate::sessions::{Ended, Service, Session};
 use crate::stats::{Counted, count};
 
-/// The output of a session that ended because it was idle, in AWS's words.
-const TIMED_OUT: &str = "Your session timed out due to inactivity and has been terminated.";
-
 /// How long a closed WebSocket is read, so that the client gets everything that was sent before.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -87,7 +84,7 @@ pub(super) async fn run(service: &Arc<Service>, session: &Arc<Session>, socket: 
     }
 }
 
-/// Starts the agent of a session, and what ends it, once.
+/// Starts the agent of a session, once.
 fn start_agent(service: &Arc<Service>, session: &Arc<Session>) {
     let Some(side) = session.take_agent() else { return };
     let (service, session) = (Arc::clone(service), Arc::clone(session));
@@ -95,7 +92,6 @@ fn start_agent(service: &Arc<Service>, session: &Arc<Session>) {
         let _count = Counted::new(&service.counters.agents);
         tokio::select! {
             output = agent::run(&service, &session, side) => session.end(output, false),
-            () = session.wait_until_idle(service.settings.idle_timeout) => session.end(TIMED_OUT.into(), true),
             _ = session.wait_for_end() => {}
         }
     });

@@ -1,6 +1,8 @@
 //! Sessions and their tokens, and what the API, the data channel and the agents share.
 
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -9,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use aws_lc_rs::error::Unspecified;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub(crate) use session::{AgentSide, Ended, Session};
@@ -33,6 +36,8 @@ pub(crate) struct Service {
     sessions: Mutex<HashMap<String, Arc<Session>>>,
     /// The scheme and address of the data channel, known once there is a port.
     origin: OnceLock<String>,
+    /// The runtime of the tasks that end idle sessions: callers of the API may have none.
+    runtime: Handle,
 }
 
 /// What a client needs to open a data channel.
@@ -56,6 +61,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Service {
+    /// Creates the service. It uses the runtime of the caller.
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             instances: Mutex::new(settings.instances.clone()),
@@ -67,6 +73,7 @@ impl Service {
             failures: Mutex::default(),
             sessions: Mutex::default(),
             origin: OnceLock::new(),
+            runtime: Handle::current(),
         }
     }
 
@@ -126,15 +133,17 @@ impl Service {
         format!("arn:aws:ssm:{region}:{account}:session/{id}")
     }
 
-    /// Starts a session. Its agent starts when the client opens the data channel.
+    /// Starts a session, which ends when it is idle. Its agent starts when the client opens the data channel.
     pub(crate) fn start_session(&self, instance: Instance, plugin: Plugin) -> Result<Opened, Unspecified> {
         let owner = self.settings.caller.rsplit('/').next().unwrap_or("caller");
         let id = format!("{owner}-{}", hex::encode(random::<9>()?).split_off(1));
         let token = new_token()?;
         let cell = BASE64_STANDARD.encode(random::<24>()?);
-        let session = Session::new(id.clone(), instance, plugin, cell, token.clone());
+        let session = Arc::new(Session::new(id.clone(), instance, plugin, cell, token.clone()));
         let url = self.url(&session);
-        lock(&self.sessions).insert(id.clone(), Arc::new(session));
+        lock(&self.sessions).insert(id.clone(), Arc::clone(&session));
+        let idle_timeout = self.settings.idle_timeout;
+        self.runtime.spawn(async move { session.watch(idle_timeout).await });
         count(&self.counters.sessions);
         Ok(Opened { id, token, url })
     }

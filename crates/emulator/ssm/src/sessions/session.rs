@@ -13,8 +13,11 @@ use super::lock;
 use crate::documents::Plugin;
 use crate::settings::Instance;
 
-/// The messages that wait in each direction. They outlive a WebSocket.
+/// The messages that wait in each direction. They outlive a WebSocket, and are dropped at the end of the session.
 const QUEUE: usize = 1024;
+
+/// The output of a session that ended because it was idle, in AWS's words.
+const TIMED_OUT: &str = "Your session timed out due to inactivity and has been terminated.";
 
 /// A session of Session Manager.
 pub(crate) struct Session {
@@ -153,8 +156,22 @@ impl Session {
         *lock(&self.activity) = Instant::now();
     }
 
+    /// Ends the session when it was idle for `idle_timeout`. After its end, for any reason, drops its queues. The
+    /// session itself is kept: `ResumeSession` has another answer for one that was idle.
+    pub(super) async fn watch(&self, idle_timeout: Duration) {
+        tokio::select! {
+            () = self.wait_until_idle(idle_timeout) => self.end(TIMED_OUT.to_owned(), true),
+            _ = self.wait_for_end() => {}
+        }
+        // The ends of an agent that has not started. One that has drops its own.
+        drop(lock(&self.state).agent.take());
+        // The WebSocket releases the queue once it has taken what the agent sent before its end.
+        let (_, empty) = mpsc::channel(1);
+        *self.from_agent.lock().await = empty;
+    }
+
     /// Waits until there was no data for `timeout`.
-    pub(crate) async fn wait_until_idle(&self, timeout: Duration) {
+    async fn wait_until_idle(&self, timeout: Duration) {
         loop {
             let idle_at = *lock(&self.activity) + timeout;
             if idle_at <= Instant::now() {

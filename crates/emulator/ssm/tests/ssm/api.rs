@@ -6,7 +6,7 @@ use rds_iam_emulator_ssm::{ApiError, Emulator, Instance, Operation, Settings};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Options, Received, start};
-use crate::support::{INSTANCE, REMOTE_HOST, call, echo, post, settings, to_host};
+use crate::support::{INSTANCE, REMOTE_HOST, call, echo, post, settings, to_host, wait_for_stats};
 
 #[tokio::test]
 async fn a_session_has_an_id_a_token_and_a_url_in_the_formats_of_aws() {
@@ -176,6 +176,16 @@ async fn an_idle_session_is_closed_in_the_words_of_aws_and_resumed_without_a_tok
     let id = emulator.sessions().remove(0);
     let reason = "Your session timed out due to inactivity and has been terminated.";
     assert_eq!(client.next().await, Received::Closed(reason.into()));
+    let (status, answer) = call(&emulator, "ResumeSession", &json!({ "SessionId": id })).await;
+    assert_eq!((status, answer), (200, json!({ "SessionId": id })));
+}
+
+#[tokio::test]
+async fn a_session_that_no_client_opens_ends_as_idle() {
+    let settings = Settings { idle_timeout: Duration::from_millis(1), ..settings(echo().await) };
+    let emulator = Emulator::start(settings).await.unwrap();
+    let id = start(&emulator, &to_host()).await.id;
+    wait_for_stats(&emulator, |_| emulator.sessions().is_empty()).await;
     let (status, answer) = call(&emulator, "ResumeSession", &json!({ "SessionId": id })).await;
     assert_eq!((status, answer), (200, json!({ "SessionId": id })));
 }
