@@ -1,13 +1,16 @@
 //! A tunnel: one or more sessions, and the streams that are spread over them.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures_util::future::select_ok;
 use rustls::ClientConfig;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
-use crate::session::{Session, Settings};
+use crate::session::{Backoff, Session, Settings};
 use crate::streams::Streams;
 use crate::{Api, Options, Remote, StartRequest, TunnelError, TunnelStream};
 
@@ -15,7 +18,8 @@ use crate::{Api, Options, Remote, StartRequest, TunnelError, TunnelStream};
 /// last clone is dropped.
 ///
 /// Its sessions are resumed whenever the service closes their connections; streams do not notice. A session that the
-/// service, an operator or a long idle time has ended fails its streams, and the next stream starts another one.
+/// service, an operator or a long idle time has ended fails its streams. The next stream starts another session, and
+/// waits for it only if no other session runs.
 #[derive(Clone)]
 pub struct Tunnel {
     inner: Arc<Inner>,
@@ -24,18 +28,30 @@ pub struct Tunnel {
 struct Inner {
     settings: Settings,
     remote: Remote,
+    state: Mutex<State>,
+}
+
+struct State {
     slots: Vec<Slot>,
-    is_closed: AtomicBool,
+    /// The tasks of the attempts, which end with the tunnel. `None` once it is closed.
+    tasks: Option<JoinSet<()>>,
 }
 
 /// The permit for one session, which is replaced when it has ended.
 struct Slot {
-    current: Mutex<Arc<Session>>,
-    /// Held by the task that replaces the session.
-    replacing: tokio::sync::Mutex<()>,
-    /// The reason why the session was not replaced, the last time.
-    failure: Mutex<Option<Arc<TunnelError>>>,
+    session: Arc<Session>,
+    /// The attempt that is in progress.
+    attempt: Option<Attempt>,
+    backoff: Backoff,
+    /// The end of the last attempt, and the pause after it.
+    tried: Option<Instant>,
+    pause: Duration,
 }
+
+type Outcome = Result<Arc<Session>, Arc<TunnelError>>;
+
+/// An attempt to replace a session. It has no outcome while it is in progress.
+type Attempt = watch::Receiver<Option<Outcome>>;
 
 impl fmt::Debug for Tunnel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,6 +61,12 @@ impl fmt::Debug for Tunnel {
 
 /// The most sessions of a tunnel.
 const MAX_SESSIONS: usize = 64;
+
+/// The first pause between attempts to replace a session, and the only one for a connection that has no other session.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest such pause: the calls of `StartSession` are limited.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 impl Tunnel {
     /// Starts the sessions, and waits until their handshakes are complete. `tls` verifies the service:
@@ -83,7 +105,8 @@ impl Tunnel {
         }
         // After an error, the others are given up, which may take as long as an agent that does not answer.
         drop(starting);
-        let inner = Inner { settings, remote, slots, is_closed: AtomicBool::new(false) };
+        let state = Mutex::new(State { slots, tasks: Some(JoinSet::new()) });
+        let inner = Inner { settings, remote, state };
         let tunnel = Self { inner: Arc::new(inner) };
         match failed {
             None => Ok(tunnel),
@@ -94,37 +117,58 @@ impl Tunnel {
         }
     }
 
-    /// Opens a stream in the session with the fewest. The agent connects to the database after this returns: if that
-    /// fails, reads of the stream do, with [`StreamError::Refused`](crate::StreamError::Refused).
+    /// Opens a stream in the running session with the fewest. The agent connects to the database after this returns: if
+    /// that fails, reads of the stream do, with [`StreamError::Refused`](crate::StreamError::Refused).
+    ///
+    /// Sessions that have ended are replaced in the background. If none runs, this waits for the first that is replaced.
     ///
     /// # Errors
     /// Returns the reason why there is no session, and none could be started.
     pub async fn open(&self) -> Result<TunnelStream, TunnelError> {
-        let Some(slot) = self.inner.slots.iter().min_by_key(|slot| slot.current().count()) else {
-            return Err(TunnelError::Closed);
-        };
-        let session = slot.current();
-        let ended = match session.open().await {
-            Err(ended) if !self.is_closed() => ended,
-            result => return result,
-        };
-        note_replacement(&ended);
-        match slot.replace(&session, &self.inner).await {
-            Ok(session) => session.open().await,
-            Err(error) => match self.running() {
-                Some(session) => {
-                    warn_not_replaced(&error);
-                    session.open().await
-                }
-                None => Err(error),
-            },
+        if let Some(stream) = self.open_running().await {
+            return Ok(stream);
+        }
+        let replaced = self.replace().await;
+        match (self.open_running().await, replaced) {
+            (Some(stream), _) => Ok(stream),
+            // It has ended at once.
+            (None, Ok(session)) => Err(session.ended().unwrap_or(TunnelError::Closed)),
+            (None, Err(error)) => Err(error),
         }
     }
 
-    /// Returns the session with the fewest streams of those that have not ended.
-    fn running(&self) -> Option<Arc<Session>> {
-        let sessions = self.inner.slots.iter().map(Slot::current);
-        sessions.filter(|session| session.ended().is_none()).min_by_key(|session| session.count())
+    /// Opens a stream in the running session with the fewest. Returns `None` if no session runs.
+    async fn open_running(&self) -> Option<TunnelStream> {
+        loop {
+            let session = self.inner.running().into_iter().next()?;
+            if let Some(stream) = session.try_open() {
+                return Some(stream);
+            }
+            tracing::warn!(
+                "a connection waits for one before: the agent carries one at a time. Update the agent, or use more \
+                 sessions"
+            );
+            session.free().await;
+        }
+    }
+
+    /// Waits until a session is replaced: none runs.
+    async fn replace(&self) -> Result<Arc<Session>, TunnelError> {
+        let (mut attempts, oldest) = self.inner.lock().attempts();
+        if attempts.is_empty() {
+            // All pause. A connection does not wait as long as the background, but sessions that end at once are not
+            // replaced without a pause either.
+            let (index, tried) = oldest.ok_or(TunnelError::Closed)?;
+            if let Some(tried) = tried {
+                sleep_until(tried + FIRST_PAUSE).await;
+            }
+            attempts.extend(self.inner.attempt(&mut self.inner.lock(), index));
+        }
+        if attempts.is_empty() {
+            return Err(TunnelError::Closed);
+        }
+        let outcomes = attempts.into_iter().map(|attempt| Box::pin(outcome(attempt)));
+        select_ok(outcomes).await.map(|(session, _)| session)
     }
 
     /// Returns the destination.
@@ -136,36 +180,147 @@ impl Tunnel {
     /// Returns the number of open streams, in all sessions.
     #[must_use]
     pub fn streams(&self) -> usize {
-        self.inner.slots.iter().map(|slot| slot.current().count()).sum()
+        self.inner.lock().slots.iter().map(|slot| slot.session.count()).sum()
     }
 
-    /// Ends all sessions, at their agents and at the service. Streams that are open fail.
+    /// Ends all sessions, at their agents and at the service. Streams that are open fail. A session that is being started
+    /// is ended by its task, for which [`wait_for_ends`](crate::wait_for_ends) waits.
     pub async fn close(&self) {
-        self.inner.is_closed.store(true, Ordering::Relaxed);
         let closing: Vec<_> = self
             .inner
-            .slots
-            .iter()
-            .map(|slot| {
-                let session = slot.current();
-                tokio::spawn(async move { session.close().await })
-            })
+            .close()
+            .into_iter()
+            .map(|session| tokio::spawn(async move { session.close().await }))
             .collect();
         for session in closing {
             // A panic of the task was logged by the session.
             drop(session.await);
         }
     }
-
-    fn is_closed(&self) -> bool {
-        self.inner.is_closed()
-    }
 }
 
 impl Inner {
-    fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change of the state is complete.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Ends the attempts, and returns the sessions.
+    fn close(&self) -> Vec<Arc<Session>> {
+        let mut state = self.lock();
+        state.tasks = None;
+        state.slots.iter().map(|slot| slot.session.clone()).collect()
+    }
+
+    /// Returns the sessions that have not ended, the one with the fewest streams first. Starts to replace the others,
+    /// except those that pause.
+    fn running(self: &Arc<Self>) -> Vec<Arc<Session>> {
+        let mut state = self.lock();
+        let mut running = Vec::new();
+        for index in 0..state.slots.len() {
+            let slot = &state.slots[index];
+            if slot.session.ended().is_none() {
+                running.push(slot.session.clone());
+            } else if slot.tried.is_none_or(|tried| tried + slot.pause <= Instant::now()) {
+                drop(self.attempt(&mut state, index));
+            }
+        }
+        drop(state);
+        // Cached, because streams come and go meanwhile.
+        running.sort_by_cached_key(|session| session.count());
+        running
+    }
+
+    /// Returns the attempt to replace a session that has ended, and starts it if there is none. Returns `None` if the
+    /// tunnel is closed.
+    fn attempt(self: &Arc<Self>, state: &mut State, index: usize) -> Option<Attempt> {
+        let (tasks, slot) = (state.tasks.as_mut()?, &mut state.slots[index]);
+        if let Some(attempt) = slot.attempt() {
+            return Some(attempt);
+        }
+        if let Some(ended) = slot.session.ended() {
+            note_replacement(&ended);
+        }
+        while tasks.try_join_next().is_some() {}
+        let (sender, attempt) = watch::channel(None);
+        // A task that held the tunnel would keep it open.
+        let (inner, settings) = (Arc::downgrade(self), self.settings.clone());
+        let streams = streams(&self.settings, &self.remote);
+        tasks.spawn(async move {
+            let started = Session::start(&settings, streams).await;
+            if let Some(inner) = inner.upgrade() {
+                sender.send_replace(Some(inner.finish(index, started)));
+            }
+        });
+        slot.attempt = Some(attempt.clone());
+        Some(attempt)
+    }
+
+    /// Notes the end of an attempt, and returns its outcome.
+    fn finish(&self, index: usize, started: Result<Session, TunnelError>) -> Outcome {
+        let mut state = self.lock();
+        if state.tasks.is_none() {
+            // `close` has not found this session, which is dropped here.
+            return Err(Arc::new(TunnelError::Closed));
+        }
+        let slot = &mut state.slots[index];
+        slot.attempt = None;
+        if started.is_ok() {
+            slot.backoff.reset();
+        }
+        slot.tried = Some(Instant::now());
+        slot.pause = slot.backoff.next(fastrand::f64());
+        match started {
+            Ok(session) => {
+                slot.session = Arc::new(session);
+                Ok(slot.session.clone())
+            }
+            Err(error) => {
+                // Without another one, a connection gets the error.
+                if state.slots.iter().any(|slot| slot.session.ended().is_none()) {
+                    warn_not_replaced(&error);
+                }
+                Err(Arc::new(error))
+            }
+        }
+    }
+}
+
+impl State {
+    /// Returns the attempts that are in progress or have succeeded, and the slot whose last attempt is the oldest, with
+    /// the end of that attempt.
+    fn attempts(&self) -> (Vec<Attempt>, Option<(usize, Option<Instant>)>) {
+        let attempts = self.slots.iter().filter_map(Slot::attempt).collect();
+        let tried = self.slots.iter().map(|slot| slot.tried).enumerate();
+        (attempts, tried.min_by_key(|(_, tried)| *tried))
+    }
+}
+
+impl Slot {
+    fn new(session: Session) -> Self {
+        Self {
+            session: Arc::new(session),
+            attempt: None,
+            backoff: Backoff::new(FIRST_PAUSE, MAX_PAUSE),
+            tried: None,
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// Returns the attempt that is in progress, or has succeeded.
+    fn attempt(&self) -> Option<Attempt> {
+        match self.session.ended() {
+            Some(_) => self.attempt.clone(),
+            None => Some(watch::channel(Some(Ok(self.session.clone()))).1),
+        }
+    }
+}
+
+/// Waits for the outcome of an attempt.
+async fn outcome(mut attempt: Attempt) -> Result<Arc<Session>, TunnelError> {
+    let outcome = attempt.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+    // An attempt without an outcome has ended with the tunnel.
+    outcome.map_or(Err(TunnelError::Closed), |outcome| outcome.map_err(TunnelError::Shared))
 }
 
 fn note_replacement(reason: &(dyn std::error::Error + 'static)) {
@@ -178,59 +333,4 @@ fn warn_not_replaced(error: &(dyn std::error::Error + 'static)) {
 
 fn streams(settings: &Settings, remote: &Remote) -> Streams {
     Streams::new(remote.clone(), settings.options.stuck)
-}
-
-impl Slot {
-    fn new(session: Session) -> Self {
-        Self {
-            current: Mutex::new(Arc::new(session)),
-            replacing: tokio::sync::Mutex::new(()),
-            failure: Mutex::default(),
-        }
-    }
-
-    fn current(&self) -> Arc<Session> {
-        lock(&self.current).clone()
-    }
-
-    /// Starts another session, unless another task has done so, or has tried while this one waited.
-    async fn replace(&self, ended: &Arc<Session>, inner: &Inner) -> Result<Arc<Session>, TunnelError> {
-        let failure_before = self.failure();
-        let _replacing = self.replacing.lock().await;
-        let current = self.current();
-        if !Arc::ptr_eq(&current, ended) {
-            return Ok(current);
-        }
-        // Without a network, each attempt takes its time, and the calls of StartSession are limited.
-        if let Some(failure) = self.failure()
-            && !failure_before.is_some_and(|before| Arc::ptr_eq(&before, &failure))
-        {
-            return Err(TunnelError::Shared(failure));
-        }
-        let streams = streams(&inner.settings, &inner.remote);
-        let session = match Session::start(&inner.settings, streams).await {
-            Ok(session) => Arc::new(session),
-            Err(error) => {
-                let failure = Arc::new(error);
-                *lock(&self.failure) = Some(failure.clone());
-                return Err(TunnelError::Shared(failure));
-            }
-        };
-        *lock(&self.current) = session.clone();
-        if inner.is_closed() {
-            // `close` may have closed the session before this one.
-            session.close().await;
-            return Err(TunnelError::Closed);
-        }
-        Ok(session)
-    }
-
-    fn failure(&self) -> Option<Arc<TunnelError>> {
-        lock(&self.failure).clone()
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change of a value is complete.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,11 +11,11 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tokio::sync::{TryAcquireError, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, timeout_at};
 
-use self::backoff::Backoff;
+pub(crate) use self::backoff::Backoff;
 use self::connect::{Socket, connect};
 use self::drive::{Drive, End, Opening, no_handshake, now};
 use self::shared::Shared;
@@ -30,6 +30,9 @@ use crate::{Api, Options, Refused, StartRequest, Started, Token, TunnelError, ev
 
 /// The time that a connection has to last so that the next pause is the first one again.
 const LASTED: Duration = Duration::from_secs(1);
+
+/// The longest pause between attempts to resume a session.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// The limit of one call of the API. An SDK has its own; this one keeps a lost answer from ending all attempts.
 const CALL: Duration = Duration::from_secs(30);
@@ -82,35 +85,30 @@ pub(crate) struct Settings {
 }
 
 impl Session {
-    /// Opens a stream. In basic mode this waits until the stream before it is closed.
-    ///
-    /// # Errors
-    /// Returns the reason why the session has ended.
-    pub(crate) async fn open(&self) -> Result<TunnelStream, TunnelError> {
-        let basic = self.shared.lock().payloads.basic();
-        let permit = match basic {
-            // The semaphore is closed when the session ends, which is checked below.
-            Some(basic) => match basic.clone().try_acquire_owned() {
-                Err(TryAcquireError::NoPermits) => {
-                    tracing::warn!(
-                        "a connection waits for the one before: the agent carries one at a time. Update the agent, or \
-                         use more sessions"
-                    );
-                    basic.acquire_owned().await.ok()
-                }
-                acquired => acquired.ok(),
-            },
+    /// Opens a stream. Returns `None` if the session has ended, or if it is in basic mode and not [free](Self::free).
+    pub(crate) fn try_open(&self) -> Option<TunnelStream> {
+        let mut state = self.shared.lock();
+        if state.ended.is_some() {
+            return None;
+        }
+        let permit = match state.payloads.basic() {
+            Some(basic) => Some(basic.try_acquire_owned().ok()?),
             None => None,
         };
-        let mut state = self.shared.lock();
-        if let Some(reason) = &state.ended {
-            return Err(TunnelError::Shared(reason.clone()));
-        }
         let id = state.payloads.open(permit);
         let task = state.task();
         drop(state);
         wake(task);
-        Ok(TunnelStream::new(self.shared.clone(), id))
+        Some(TunnelStream::new(self.shared.clone(), id))
+    }
+
+    /// Waits until a stream can be opened, or the session has ended. In basic mode the stream before has to be closed.
+    pub(crate) async fn free(&self) {
+        let basic = self.shared.lock().payloads.basic();
+        if let Some(basic) = basic {
+            // The semaphore is closed when the session ends.
+            drop(basic.acquire().await);
+        }
     }
 
     /// Returns the number of open streams.
@@ -260,7 +258,7 @@ impl<'a, P: Payloads> Connections<'a, P> {
             ),
             session_id,
             opening: Some(opening),
-            backoff: Backoff::new(settings.options.pause),
+            backoff: Backoff::new(settings.options.pause, MAX_PAUSE),
             random,
         }
     }

@@ -85,9 +85,7 @@ async fn bytes_pass_each_way_and_the_session_is_terminated() {
     tunnel.close().await;
     assert_eq!(*peer.terminated.lock().unwrap(), ["session-0"]);
     assert_eq!(*peer.flags.lock().unwrap(), [Flag::TerminateSession]);
-    assert!(
-        matches!(tunnel.open().await, Err(TunnelError::Shared(reason)) if matches!(*reason, TunnelError::Closed))
-    );
+    assert!(matches!(tunnel.open().await, Err(error) if matches!(error.reason(), TunnelError::Closed)));
 }
 
 #[tokio::test]

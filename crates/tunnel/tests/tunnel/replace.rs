@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use rds_iam_tunnel::{Api, Call, Options, StartRequest, Started, Token, Tunnel, TunnelError};
+use futures_util::FutureExt as _;
+use rds_iam_tunnel::{Api, Call, Options, StartRequest, Started, Token, Tunnel, TunnelError, TunnelStream};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
@@ -44,7 +46,13 @@ impl Api for Gate {
     }
 }
 
-/// Returns a tunnel the first of whose sessions the service has ended. The next call of `StartSession` waits.
+impl State {
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+/// Returns a tunnel one of whose sessions the service has ended. The next call of `StartSession` waits.
 async fn ended(sessions: usize) -> (Arc<Peer>, Arc<State>, Tunnel) {
     let peer = Peer::start(Behaviour { ends_after: Some(20), ..Behaviour::default() }).await;
     let state = State {
@@ -57,11 +65,20 @@ async fn ended(sessions: usize) -> (Arc<Peer>, Arc<State>, Tunnel) {
     let mut options = Options::default();
     options.sessions = sessions;
     let tunnel = Tunnel::start(gate, remote("i-1"), tls(), options).await.unwrap();
-    let mut stream = tunnel.open().await.unwrap();
+    until_it_ends(tunnel.open().await.unwrap()).await;
+    (peer, state, tunnel)
+}
+
+/// Writes until the service has ended the session.
+async fn until_it_ends(mut stream: TunnelStream) {
     while stream.write_all(&[0; 1000]).await.is_ok() {
         tokio::task::yield_now().await;
     }
-    (peer, state, tunnel)
+}
+
+/// Opens a connection that does not wait, and closes it before anything of it is sent.
+fn open_at_once(tunnel: &Tunnel) {
+    drop(tunnel.open().now_or_never().expect("another session runs").unwrap());
 }
 
 #[tokio::test]
@@ -69,12 +86,24 @@ async fn a_session_that_is_started_while_the_tunnel_is_closed_is_ended() {
     let (peer, state, tunnel) = ended(1).await;
     let opening = tunnel.clone();
     let opening = tokio::spawn(async move { opening.open().await });
-    eventually(|| state.calls.load(Ordering::Relaxed) == 2).await;
+    eventually(|| state.calls() == 2).await;
     tunnel.close().await;
-    state.permits.add_permits(1);
     let opened = opening.await.unwrap();
     assert!(matches!(opened, Err(TunnelError::Closed)), "{opened:?}");
-    assert_eq!(*peer.terminated.lock().unwrap(), ["session-1"]);
+    state.permits.add_permits(1);
+    eventually(|| *peer.terminated.lock().unwrap() == ["session-1"]).await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_started_when_the_tunnel_is_dropped_is_ended() {
+    let (peer, state, tunnel) = ended(2).await;
+    open_at_once(&tunnel);
+    eventually(|| state.calls() == 3).await;
+    drop(tunnel);
+    state.permits.add_permits(1);
+    // The one that ran is ended, too.
+    eventually(|| peer.terminated.lock().unwrap().len() == 2).await;
+    assert!(peer.terminated.lock().unwrap().contains(&"session-2".to_owned()));
 }
 
 /// With several, the first error is the tunnel's, while another start still waits.
@@ -104,27 +133,59 @@ async fn connections_that_wait_for_a_session_share_its_failure_and_the_next_one_
         })
         .collect();
     // All others wait for the first one by now: this runtime has one thread.
-    eventually(|| state.calls.load(Ordering::Relaxed) == 2).await;
+    eventually(|| state.calls() == 2).await;
     state.permits.add_permits(1);
     for opening in opening {
         let error = opening.await.unwrap().unwrap_err();
         assert!(matches!(error.reason(), TunnelError::Start { .. }), "{error}");
     }
-    assert_eq!(state.calls.load(Ordering::Relaxed), 2);
+    assert_eq!(state.calls(), 2);
     state.fails.store(false, Ordering::Relaxed);
     state.permits.add_permits(1);
-    echo(tunnel.open().await.unwrap(), 1000).await;
-    assert_eq!(state.calls.load(Ordering::Relaxed), 3);
+    // A second after the last attempt.
+    tokio::time::pause();
+    let opening = tunnel.clone();
+    let opening = tokio::spawn(async move { opening.open().await });
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(state.calls(), 2);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    echo(opening.await.unwrap().unwrap(), 1000).await;
+    assert_eq!(state.calls(), 3);
 }
 
 #[tokio::test]
-async fn a_connection_uses_another_session_while_one_cannot_be_replaced() {
+async fn a_connection_uses_another_session_while_one_is_replaced() {
+    let (_peer, state, tunnel) = ended(2).await;
+    let mut stream = tunnel.open().now_or_never().expect("another session runs").unwrap();
+    echo(&mut stream, 1).await;
+    open_at_once(&tunnel);
+    eventually(|| state.calls() == 3).await;
+    state.permits.add_permits(1);
+    // The service ends the other session after 20 messages, too: the next connection uses the one that was replaced.
+    until_it_ends(stream).await;
+    echo(tunnel.open().await.unwrap(), 1000).await;
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_replaced_is_tried_again_after_a_pause_when_a_connection_is_opened() {
     let (_peer, state, tunnel) = ended(2).await;
     state.fails.store(true, Ordering::Relaxed);
     state.permits.add_permits(2);
-    // Few messages: the service ends the other session after 20, too.
-    for length in [1, 2] {
-        echo(tunnel.open().await.unwrap(), length).await;
+    tokio::time::pause();
+    for _ in 0..20 {
+        open_at_once(&tunnel);
+        tokio::task::yield_now().await;
     }
-    assert_eq!(state.calls.load(Ordering::Relaxed), 4);
+    assert_eq!(state.calls(), 3);
+    // Longer than the pause. Without a connection, nothing is tried.
+    tokio::time::advance(Duration::from_secs(2)).await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(state.calls(), 3);
+    open_at_once(&tunnel);
+    eventually(|| state.calls() == 4).await;
 }
