@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::select_ok;
+use futures_util::future::{select_all, select_ok};
 use rustls::ClientConfig;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::session::{Backoff, Session, Settings};
 use crate::streams::Streams;
@@ -29,6 +29,10 @@ struct Inner {
     settings: Settings,
     remote: Remote,
     state: Mutex<State>,
+    /// Held by the connection that is opened now, so that those that wait for a free session keep their order.
+    turn: tokio::sync::Mutex<()>,
+    /// Wakes that connection when a session was replaced.
+    replaced: Notify,
 }
 
 struct State {
@@ -106,7 +110,8 @@ impl Tunnel {
         // After an error, the others are given up, which may take as long as an agent that does not answer.
         drop(starting);
         let state = Mutex::new(State { slots, tasks: Some(JoinSet::new()) });
-        let inner = Inner { settings, remote, state };
+        let inner =
+            Inner { settings, remote, state, turn: tokio::sync::Mutex::default(), replaced: Notify::new() };
         let tunnel = Self { inner: Arc::new(inner) };
         match failed {
             None => Ok(tunnel),
@@ -121,6 +126,7 @@ impl Tunnel {
     /// that fails, reads of the stream do, with [`StreamError::Refused`](crate::StreamError::Refused).
     ///
     /// Sessions that have ended are replaced in the background. If none runs, this waits for the first that is replaced.
+    /// With an old agent, which carries one stream a session, this waits for the first session that is free.
     ///
     /// # Errors
     /// Returns the reason why there is no session, and none could be started.
@@ -137,18 +143,28 @@ impl Tunnel {
         }
     }
 
-    /// Opens a stream in the running session with the fewest. Returns `None` if no session runs.
+    /// Opens a stream in a running session, in the order of calls. Returns `None` if no session runs.
     async fn open_running(&self) -> Option<TunnelStream> {
+        let _turn = self.inner.turn.lock().await;
         loop {
-            let session = self.inner.running().into_iter().next()?;
-            if let Some(stream) = session.try_open() {
+            let sessions = self.inner.running();
+            if sessions.is_empty() {
+                return None;
+            }
+            if let Some(stream) = sessions.iter().find_map(|session| session.try_open()) {
                 return Some(stream);
             }
             tracing::warn!(
                 "a connection waits for one before: the agent carries one at a time. Update the agent, or use more \
                  sessions"
             );
-            session.free().await;
+            let free = select_all(sessions.iter().map(|session| Box::pin(session.free())));
+            tokio::select! {
+                _ = free => {}
+                () = self.inner.replaced.notified() => {}
+                // Sessions that could not be replaced are tried again.
+                () = sleep(MAX_PAUSE) => {}
+            }
         }
     }
 
@@ -273,6 +289,7 @@ impl Inner {
         match started {
             Ok(session) => {
                 slot.session = Arc::new(session);
+                self.replaced.notify_one();
                 Ok(slot.session.clone())
             }
             Err(error) => {

@@ -1,6 +1,7 @@
 //! Tunnels to a small service and agent on loopback, with faults.
 
 mod agent;
+mod basic;
 mod measure;
 mod peer;
 mod replace;
@@ -157,21 +158,6 @@ async fn a_database_that_cannot_be_reached_is_named() {
     let reason = listener.take_error().map(|error| error.to_string()).unwrap_or_default();
     assert!(reason.starts_with("the instance could not connect to db.example.com:5432 (i-1)"), "{reason}");
     assert!(listener.take_error().is_none());
-}
-
-#[tokio::test]
-async fn an_older_agent_serves_one_connection_after_the_other() {
-    let (peer, tunnel) = open(Behaviour { version: "2.3.722.0", ..Behaviour::default() }).await;
-    let echoes = (0..5).map(|n| {
-        let tunnel = tunnel.clone();
-        tokio::spawn(async move { echo(tunnel.open().await.unwrap(), 10_000 + n).await })
-    });
-    for echo in echoes.collect::<Vec<_>>() {
-        echo.await.unwrap();
-    }
-    tunnel.close().await;
-    let flags = peer.flags.lock().unwrap().clone();
-    assert_eq!(flags.iter().filter(|flag| **flag == Flag::DisconnectToPort).count(), 5, "{flags:?}");
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ struct Gate {
     state: Arc<State>,
 }
 
-struct State {
-    permits: Semaphore,
+pub(crate) struct State {
+    pub(crate) permits: Semaphore,
     calls: AtomicUsize,
     fails: AtomicBool,
 }
@@ -53,8 +53,8 @@ impl State {
 }
 
 /// Returns a tunnel one of whose sessions the service has ended. The next call of `StartSession` waits.
-async fn ended(sessions: usize) -> (Arc<Peer>, Arc<State>, Tunnel) {
-    let peer = Peer::start(Behaviour { ends_after: Some(20), ..Behaviour::default() }).await;
+pub(crate) async fn ended(sessions: usize, version: &'static str) -> (Arc<Peer>, Arc<State>, Tunnel) {
+    let peer = Peer::start(Behaviour { version, ends_after: Some(20), ..Behaviour::default() }).await;
     let state = State {
         permits: Semaphore::new(sessions),
         calls: AtomicUsize::new(0),
@@ -83,7 +83,7 @@ fn open_at_once(tunnel: &Tunnel) {
 
 #[tokio::test]
 async fn a_session_that_is_started_while_the_tunnel_is_closed_is_ended() {
-    let (peer, state, tunnel) = ended(1).await;
+    let (peer, state, tunnel) = ended(1, "").await;
     let opening = tunnel.clone();
     let opening = tokio::spawn(async move { opening.open().await });
     eventually(|| state.calls() == 2).await;
@@ -96,7 +96,7 @@ async fn a_session_that_is_started_while_the_tunnel_is_closed_is_ended() {
 
 #[tokio::test]
 async fn a_session_that_is_started_when_the_tunnel_is_dropped_is_ended() {
-    let (peer, state, tunnel) = ended(2).await;
+    let (peer, state, tunnel) = ended(2, "").await;
     open_at_once(&tunnel);
     eventually(|| state.calls() == 3).await;
     drop(tunnel);
@@ -124,7 +124,7 @@ async fn the_first_session_that_can_not_be_started_ends_the_start() {
 
 #[tokio::test]
 async fn connections_that_wait_for_a_session_share_its_failure_and_the_next_one_tries_again() {
-    let (_peer, state, tunnel) = ended(1).await;
+    let (_peer, state, tunnel) = ended(1, "").await;
     state.fails.store(true, Ordering::Relaxed);
     let opening: Vec<_> = (0..10)
         .map(|_| {
@@ -158,7 +158,7 @@ async fn connections_that_wait_for_a_session_share_its_failure_and_the_next_one_
 
 #[tokio::test]
 async fn a_connection_uses_another_session_while_one_is_replaced() {
-    let (_peer, state, tunnel) = ended(2).await;
+    let (_peer, state, tunnel) = ended(2, "").await;
     let mut stream = tunnel.open().now_or_never().expect("another session runs").unwrap();
     echo(&mut stream, 1).await;
     open_at_once(&tunnel);
@@ -171,7 +171,7 @@ async fn a_connection_uses_another_session_while_one_is_replaced() {
 
 #[tokio::test]
 async fn a_session_that_cannot_be_replaced_is_tried_again_after_a_pause_when_a_connection_is_opened() {
-    let (_peer, state, tunnel) = ended(2).await;
+    let (_peer, state, tunnel) = ended(2, "").await;
     state.fails.store(true, Ordering::Relaxed);
     state.permits.add_permits(2);
     tokio::time::pause();
