@@ -8,6 +8,7 @@ use rds_iam_tunnel::handshake::{HandshakeComplete, HandshakeRequest, HandshakeRe
 use rds_iam_tunnel::message::{Flag, Message, PAYLOAD_OFFSET};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Reads the bytes of a message, and of a payload of each type: within a message, its digest would have to be right.
 ///
@@ -35,5 +36,21 @@ fn payload(payload: &[u8]) {
 fn parse<T: DeserializeOwned + Serialize + PartialEq + Debug>(payload: &[u8]) {
     let Ok(value) = serde_json::from_slice::<T>(payload) else { return };
     let written = to_json(&value);
-    assert_eq!(serde_json::from_slice::<T>(&written).ok(), Some(value));
+    let again = serde_json::from_slice::<T>(&written).ok();
+    if serde_json::from_slice(&written).is_ok_and(|json| has_float(&json)) {
+        // Read and written again, it may differ in its last digit. The protocol has none.
+        assert!(again.is_some());
+    } else {
+        assert_eq!(again, Some(value));
+    }
+}
+
+/// Returns whether the value contains a number that is no integer of 64 bits.
+fn has_float(json: &Value) -> bool {
+    match json {
+        Value::Number(number) => number.is_f64(),
+        Value::Array(values) => values.iter().any(has_float),
+        Value::Object(members) => members.values().any(has_float),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }

@@ -14,11 +14,17 @@ pub fn messages() -> Vec<Vec<u8>> {
         "ActionParameters":{"SessionType":"Port","Properties":{"type":"LocalPortForwarding"}}}]}"#;
     let response = r#"{"ClientVersion":"1.2.707.0","ProcessedClientActions":[{"ActionType":"SessionType",
         "ActionStatus":1,"ActionResult":null,"Error":""}],"Errors":null}"#;
+    let number = format!(
+        r#"{{"AgentVersion":"","RequestedClientActions":[{{"ActionType":"","ActionParameters":{}}}]}}"#,
+        // Written and read again, it is another number.
+        format_args!("{}0", "4".repeat(38))
+    );
     let data = message(Kind::OutputStreamData, Bytes::from_static(b"data"));
     let all: Vec<Message> = vec![
         message(Kind::Acknowledge, to_json(&Acknowledgement::of(&data))),
         message(Kind::OutputStreamData, Flag::ConnectToPortError.to_payload()),
         message(Kind::OutputStreamData, Bytes::from_static(request.as_bytes())),
+        message(Kind::OutputStreamData, Bytes::from(number)),
         message(Kind::InputStreamData, Bytes::from_static(response.as_bytes())),
         message(Kind::ChannelClosed, Bytes::from_static(br#"{"SessionId":"s","Output":"idle"}"#)),
         message(Kind::StartPublication, Bytes::new()),
