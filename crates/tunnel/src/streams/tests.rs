@@ -266,7 +266,7 @@ fn a_stream_that_is_alone_is_not_closed_although_its_program_does_not_read() {
     fill(&mut streams, id, now);
     assert_eq!(streams.next_stuck(), None);
     streams.fail_stuck(now + 2 * STUCK);
-    assert_eq!(read(&mut streams, id, 4, now).unwrap().unwrap(), [0; 4]);
+    assert_eq!(read(&mut streams, id, 4, now).unwrap().unwrap(), [7; 4]);
     // Another one waits from now on.
     streams.open(None);
     assert_eq!(streams.next_stuck(), Some(now + STUCK));
