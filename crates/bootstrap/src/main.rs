@@ -22,7 +22,8 @@ use rds_iam_tunnel::Via;
 #[command(version, after_long_help = AFTER_HELP)]
 struct Arguments {
     /// The deployment: KEY="value" lines with RDS_ENDPOINT, REGION, MASTER_SECRET_NAME, DB_NAME,
-    /// IAM_ADMIN_USER and, for PostgreSQL, ENGINE="postgresql"
+    /// IAM_ADMIN_USER and, for PostgreSQL, ENGINE="postgresql"; with RDS_CA_BUNDLE, a file of authorities to trust
+    /// instead of AWS's, and with RDS_DIAL, another address to connect to
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 

@@ -178,7 +178,7 @@ fn the_status_and_the_output_are_docker_s() {
     std::fs::remove_file(programs.path("docker")).unwrap();
     let absent = programs.log_in(&["--program", "absent-program", REGISTRY]);
     let expected = "error: absent-program is not on PATH, so that nothing was logged in: install it, or name another \
-                    program, such as --program podman\n";
+                    program with --program, such as docker or podman\n";
     assert_eq!(all(&absent), (Some(1), "", expected));
     // Another program gets the same.
     std::fs::remove_file(programs.path("refuse")).unwrap();

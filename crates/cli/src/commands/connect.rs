@@ -58,12 +58,12 @@ Examples:
       --via tag:Name=pay-jump-host -- psql -c 'select now()'
 
 Exit status:
-  that of PROGRAM, or 128 plus the number of the signal that ended it, or with --via
-       the opening of the tunnel
+  that of PROGRAM, or 128 plus the number of the signal that ended PROGRAM, or that ended the
+       opening of the tunnel (--via)
   1    the connection could not be prepared; PROGRAM was not started
   64   invalid arguments; PROGRAM was not started
   126  PROGRAM can't be executed
-  127  PROGRAM is not found")]
+  127  the given PROGRAM is not found")]
 pub(crate) struct Arguments {
     /// Connection string (mysql://USER@HOST/DATABASE, postgres://USER@HOST/DATABASE), or a name in the gateway's file
     target: String,
@@ -72,7 +72,8 @@ pub(crate) struct Arguments {
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 
-    /// Instance through which a private database is reached: i-…, mi-…, tag:KEY=VALUE or asg:NAME, in the database's region
+    /// Instance through which a private database is reached: i-…, mi-…, tag:KEY=VALUE or asg:NAME, in the region of the
+    /// database's name, or else of the parameter `region`
     #[arg(long, value_name = "INSTANCE")]
     via: Option<Via>,
 

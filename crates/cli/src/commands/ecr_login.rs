@@ -112,8 +112,8 @@ fn not_started(program: &OsStr, error: &std::io::Error) -> String {
     let program = program.display();
     match error.kind() {
         ErrorKind::NotFound => format!(
-            "{program} is not on PATH, so that nothing was logged in: install it, or name another program, such as \
-             --program podman"
+            "{program} is not on PATH, so that nothing was logged in: install it, or name another program with \
+             --program, such as docker or podman"
         ),
         _ => format!("cannot run {program}: {error}"),
     }

@@ -25,9 +25,9 @@ use crate::{Failure, Usage};
 /// Run a command in a terminal of a managed instance, through Session Manager
 ///
 /// Needs no plugin, no SSH key and no open port: the instance's agent runs COMMAND, by default a login shell. Keys are
-/// sent as they are typed, Ctrl-C included, which ends the session only while its connection is lost. Without a
-/// terminal, standard input is sent, and then its end, as Ctrl-D. A session that the account encrypts with a KMS key is
-/// encrypted here too.
+/// sent as they are typed. Ctrl-C is sent to COMMAND, too; only while the connection is lost does it end the session.
+/// Without a terminal, standard input is sent, and then its end, as Ctrl-D. A session that the account encrypts with a
+/// KMS key is encrypted here too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 COMMAND is run by the instance's shell. One word is a command line; several words are a program
@@ -54,8 +54,8 @@ Exit status:
   0    the session ended; agents do not send the status of a command in a terminal
   1    COMMAND could not be started, or the service, an operator or idleness ended the session
   64   invalid arguments; nothing was started
-  128+n  signal n, or 130 Ctrl-C while the connection was lost, ended this program, and this
-         program the session; a second signal does not wait for that")]
+  128+n  signal n ended this program, which ended the session before (130 also for Ctrl-C while
+         the connection was lost); a second signal does not wait for the session's end")]
 pub(crate) struct Arguments {
     /// Instance that runs the command
     #[arg(long, value_name = "INSTANCE")]

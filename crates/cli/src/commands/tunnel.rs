@@ -20,7 +20,8 @@ use crate::{Failure, print};
 /// the AWS CLI nor its plugin is needed, and no inbound rule. Prints the address in one line when the port is open. The
 /// service closes the connection about every hour; the session is resumed, and clients notice nothing.
 ///
-/// The client still logs in by itself, and must verify the database's own name. rds-iam connect --via does all of that.
+/// The client still logs in by itself, with a token for the database's own port, and must verify the database's own
+/// name. rds-iam connect --via does all of that.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 INSTANCE is one of

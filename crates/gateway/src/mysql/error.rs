@@ -79,7 +79,7 @@ impl ErrorPacket {
                 1158,
                 b"08S01",
                 Some(
-                    "check the address and the security group. A private database needs --via INSTANCE, or ?dial=HOST:PORT",
+                    "check the address and the security group. A private database needs --via INSTANCE, or ?dial=HOST:PORT; a tunnel's own messages name its cause",
                 ),
             ),
             Failure::Io(_) => (1158, b"08S01", None),

@@ -122,7 +122,7 @@ pub(super) fn encode(failure: &Failure) -> Vec<u8> {
         Failure::Unreachable { .. } => (
             "08001",
             Some(
-                "Check that the database is available, and that security group, tunnel and DNS let the gateway reach it. A private one is reached through an instance (rds-iam connect --via), or ?dial=HOST:PORT names the tunnel.",
+                "Check that the database is available, and that security group and DNS let this machine reach it. If there is a tunnel, its own messages name the cause; if not, a private database needs one: rds-iam connect --via INSTANCE, or ?dial=HOST:PORT.",
             ),
         ),
         Failure::NoTls(_) => {

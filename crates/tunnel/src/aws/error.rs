@@ -39,7 +39,7 @@ pub enum AwsError {
     },
     /// The document is not in this region, or can't be used.
     #[error(
-        "the document {document} can't be used in {region}: {message} Check the region; AWS has it in all of them"
+        "the document {document} can't be used in {region}: {message} AWS has it in all regions: check AWS_ENDPOINT_URL"
     )]
     NoDocument {
         /// The document.

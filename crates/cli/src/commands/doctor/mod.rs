@@ -72,7 +72,8 @@ pub(crate) struct Arguments {
 const AFTER_HELP: &str = "\
 Examples:
   rds-iam doctor mysql://node_app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders
-  rds-iam doctor postgres://node_app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders --dial 127.0.0.1:15432
+  rds-iam doctor postgres://node_app@orders.c0ffee.eu-west-1.rds.amazonaws.com/orders \\
+      --dial 127.0.0.1:15432
 
 Exit status:
   0   no step failed

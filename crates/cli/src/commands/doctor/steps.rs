@@ -240,7 +240,9 @@ fn dns(facts: &Facts) -> Outcome {
             format!(
                 "check the name (`aws rds describe-db-instances`, `describe-db-proxies`), and `dig {name}`. The \
                  database may be deleted or renamed, or this machine's VPC lacks enableDnsSupport and \
-                 enableDnsHostnames"
+                 enableDnsHostnames. If only its VPC knows the name: `rds-iam tunnel --target INSTANCE --to {} \
+                 --listen 15432`, and --dial 127.0.0.1:15432 here",
+                facts.endpoint
             ),
         ),
         None => without_network(facts),
