@@ -39,7 +39,8 @@ fn a_failure_is_one_line_with_its_cause_and_help() {
     assert_eq!(
         error.message(),
         "the database at db.example.com:3306 could not be reached: connection refused\\nby the port (help: check the \
-         address and the security group. A private database needs --via INSTANCE, or ?dial=HOST:PORT)"
+         address and the security group. A private database needs --via INSTANCE, or ?dial=HOST:PORT; a tunnel's own \
+         messages name its cause)"
     );
 }
 
