@@ -105,10 +105,11 @@ impl fmt::Display for Row {
         let Self { what, value, unit, against } = self;
         write!(f, "{what:<58} {value:>9.2} ")?;
         match against {
-            Some(Against { what: GOAL, value, ratio }) if *ratio < 1.0 => {
-                write!(f, "{unit:<4} goal < {value}: met")
+            Some(Against { what: GOAL, value, ratio }) => {
+                let (limit, result) =
+                    ((value * 100.0).round() / 100.0, if *ratio < 1.0 { "met" } else { "MISSED" });
+                write!(f, "{unit:<4} goal < {limit}: {result}")
             }
-            Some(Against { what: GOAL, value, .. }) => write!(f, "{unit:<4} goal < {value}: MISSED"),
             Some(Against { what, value, ratio }) => {
                 write!(f, "{unit:<4} {what} {value:.2}, ratio {ratio:.2}")
             }
@@ -127,6 +128,7 @@ mod tests {
         insta::assert_snapshot!(row(), @"sign, static keys                                               4.57 µs");
         insta::assert_snapshot!(row().goal(5.0), @"sign, static keys                                               4.57 µs   goal < 5: met");
         insta::assert_snapshot!(row().goal(4.5), @"sign, static keys                                               4.57 µs   goal < 4.5: MISSED");
+        insta::assert_snapshot!(row().goal(14.0 / 3.0), @"sign, static keys                                               4.57 µs   goal < 4.67: met");
         insta::assert_snapshot!(row().against("aws-sdk-rds", 5.0, 0.91), @"sign, static keys                                               4.57 µs   aws-sdk-rds 5.00, ratio 0.91");
     }
 }

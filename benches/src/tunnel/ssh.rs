@@ -63,7 +63,7 @@ impl Ssh {
              AuthorizedKeysFile {}\n\
              PidFile none\n\
              StrictModes no\n\
-             UsePAM no\n\
+             UsePAM yes\n\
              PasswordAuthentication no\n\
              AllowTcpForwarding local\n\
              LogLevel ERROR\n",
