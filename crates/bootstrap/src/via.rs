@@ -46,7 +46,12 @@ pub(crate) async fn run(via: &Via, settings: Settings) -> Result<Report, Bootstr
         return Err(BootstrapError::Stopped { step: Step::Credentials, made: 0, left: None });
     };
     let result = run_through(&tunnel, via, settings, received(1)).await;
-    let closing = async { timeout(END, tunnel.close()).await.is_ok() };
+    let closing = async {
+        tunnel.close().await;
+        // A session that was being replaced, or started in place of one.
+        wait_for_ends(END).await
+    };
+    let closing = async { timeout(END, closing).await.unwrap_or(false) };
     wait_for_end(closing, received(2)).await;
     result
 }

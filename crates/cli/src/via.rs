@@ -77,7 +77,12 @@ impl LocalTunnel {
     /// Closes the port and its connections, and ends the sessions.
     pub(crate) async fn close(self) {
         drop(self.listener);
-        if timeout(END, self.tunnel.close()).await.is_err() {
+        let closing = async {
+            self.tunnel.close().await;
+            // A session that was being replaced, or started in place of one.
+            wait_for_ends(END).await
+        };
+        if !timeout(END, closing).await.unwrap_or(false) {
             warn_of_rest();
         }
     }

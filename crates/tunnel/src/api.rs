@@ -131,7 +131,13 @@ impl Remote {
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{} through {}", self.host, self.port, self.target)
+        let Self { target, host, port } = self;
+        // The colons of an IPv6 address are not that of the port.
+        if host.contains(':') {
+            write!(f, "[{host}]:{port} through {target}")
+        } else {
+            write!(f, "{host}:{port} through {target}")
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::future::{select_all, select_ok};
 use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::session::{Backoff, Session, Settings};
 use crate::streams::Streams;
@@ -31,8 +31,8 @@ struct Inner {
     state: Mutex<State>,
     /// Held by the connection that is opened now, so that those that wait for a free session keep their order.
     turn: tokio::sync::Mutex<()>,
-    /// Wakes that connection when a session was replaced.
-    replaced: Notify,
+    /// Wakes that connection at the end of each attempt to replace a session.
+    tried: Notify,
 }
 
 struct State {
@@ -44,6 +44,8 @@ struct State {
 /// The permit for one session, which is replaced when it has ended.
 struct Slot {
     session: Arc<Session>,
+    /// Whether its end is in the log.
+    is_noted: bool,
     /// The attempt that is in progress.
     attempt: Option<Attempt>,
     backoff: Backoff,
@@ -111,7 +113,7 @@ impl Tunnel {
         drop(starting);
         let state = Mutex::new(State { slots, tasks: Some(JoinSet::new()) });
         let inner =
-            Inner { settings, remote, state, turn: tokio::sync::Mutex::default(), replaced: Notify::new() };
+            Inner { settings, remote, state, turn: tokio::sync::Mutex::default(), tried: Notify::new() };
         let tunnel = Self { inner: Arc::new(inner) };
         match failed {
             None => Ok(tunnel),
@@ -147,7 +149,7 @@ impl Tunnel {
     async fn open_running(&self) -> Option<TunnelStream> {
         let _turn = self.inner.turn.lock().await;
         loop {
-            let sessions = self.inner.running();
+            let (sessions, next) = self.inner.running();
             if sessions.is_empty() {
                 return None;
             }
@@ -161,22 +163,21 @@ impl Tunnel {
             let free = select_all(sessions.iter().map(|session| Box::pin(session.free())));
             tokio::select! {
                 _ = free => {}
-                () = self.inner.replaced.notified() => {}
-                // Sessions that could not be replaced are tried again.
-                () = sleep(MAX_PAUSE) => {}
+                () = self.inner.tried.notified() => {}
+                // A session that could not be replaced is tried again.
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             }
         }
     }
 
     /// Waits until a session is replaced: none runs.
     async fn replace(&self) -> Result<Arc<Session>, TunnelError> {
-        let (mut attempts, oldest) = self.inner.lock().attempts();
+        let (mut attempts, index, latest) = self.inner.lock().attempts();
         if attempts.is_empty() {
-            // All pause. A connection does not wait as long as the background, but sessions that end at once are not
-            // replaced without a pause either.
-            let (index, tried) = oldest.ok_or(TunnelError::Closed)?;
-            if let Some(tried) = tried {
-                sleep_until(tried + FIRST_PAUSE).await;
+            // All pause. A connection does not wait as long as the background, but the tunnel makes at most one attempt a
+            // second, however many sessions it has.
+            if let Some(latest) = latest {
+                sleep_until(latest + FIRST_PAUSE).await;
             }
             attempts.extend(self.inner.attempt(&mut self.inner.lock(), index));
         }
@@ -228,23 +229,27 @@ impl Inner {
         state.slots.iter().map(|slot| slot.session.clone()).collect()
     }
 
-    /// Returns the sessions that have not ended, the one with the fewest streams first. Starts to replace the others,
-    /// except those that pause.
-    fn running(self: &Arc<Self>) -> Vec<Arc<Session>> {
+    /// Returns the sessions that have not ended: those that are interrupted last, else the one with the fewest streams
+    /// first. Starts to replace the others, except those that pause, and returns when the first of these may be.
+    fn running(self: &Arc<Self>) -> (Vec<Arc<Session>>, Option<Instant>) {
         let mut state = self.lock();
+        let (now, mut next) = (Instant::now(), None::<Instant>);
         let mut running = Vec::new();
         for index in 0..state.slots.len() {
             let slot = &state.slots[index];
             if slot.session.ended().is_none() {
                 running.push(slot.session.clone());
-            } else if slot.tried.is_none_or(|tried| tried + slot.pause <= Instant::now()) {
-                drop(self.attempt(&mut state, index));
+            } else {
+                match slot.tried.map(|tried| tried + slot.pause).filter(|due| *due > now) {
+                    Some(due) => next = Some(next.map_or(due, |next| next.min(due))),
+                    None => drop(self.attempt(&mut state, index)),
+                }
             }
         }
         drop(state);
         // Cached, because streams come and go meanwhile.
-        running.sort_by_cached_key(|session| session.count());
-        running
+        running.sort_by_cached_key(|session| (session.is_interrupted(), session.count()));
+        (running, next)
     }
 
     /// Returns the attempt to replace a session that has ended, and starts it if there is none. Returns `None` if the
@@ -254,7 +259,9 @@ impl Inner {
         if let Some(attempt) = slot.attempt() {
             return Some(attempt);
         }
-        if let Some(ended) = slot.session.ended() {
+        if let Some(ended) = slot.session.ended()
+            && !std::mem::replace(&mut slot.is_noted, true)
+        {
             note_replacement(&ended);
         }
         while tasks.try_join_next().is_some() {}
@@ -286,10 +293,11 @@ impl Inner {
         }
         slot.tried = Some(Instant::now());
         slot.pause = slot.backoff.next(fastrand::f64());
+        self.tried.notify_one();
         match started {
             Ok(session) => {
+                slot.is_noted = false;
                 slot.session = Arc::new(session);
-                self.replaced.notify_one();
                 Ok(slot.session.clone())
             }
             Err(error) => {
@@ -304,12 +312,14 @@ impl Inner {
 }
 
 impl State {
-    /// Returns the attempts that are in progress or have succeeded, and the slot whose last attempt is the oldest, with
-    /// the end of that attempt.
-    fn attempts(&self) -> (Vec<Attempt>, Option<(usize, Option<Instant>)>) {
+    /// Returns the attempts that are in progress or have succeeded, the slot that was tried the longest time ago, and the
+    /// end of the latest attempt of all.
+    fn attempts(&self) -> (Vec<Attempt>, usize, Option<Instant>) {
         let attempts = self.slots.iter().filter_map(Slot::attempt).collect();
-        let tried = self.slots.iter().map(|slot| slot.tried).enumerate();
-        (attempts, tried.min_by_key(|(_, tried)| *tried))
+        let tried = || self.slots.iter().map(|slot| slot.tried).enumerate();
+        let oldest = tried().min_by_key(|(_, tried)| *tried);
+        let latest = tried().filter_map(|(_, tried)| tried).max();
+        (attempts, oldest.map_or(0, |(index, _)| index), latest)
     }
 }
 
@@ -317,6 +327,7 @@ impl Slot {
     fn new(session: Session) -> Self {
         Self {
             session: Arc::new(session),
+            is_noted: false,
             attempt: None,
             backoff: Backoff::new(FIRST_PAUSE, MAX_PAUSE),
             tried: None,

@@ -111,6 +111,11 @@ impl Session {
         }
     }
 
+    /// Returns whether the session waits to be resumed: its streams stand meanwhile.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.shared.lock().is_interrupted
+    }
+
     /// Returns the number of open streams.
     pub(crate) fn count(&self) -> usize {
         self.shared.lock().payloads.count()
@@ -282,6 +287,7 @@ impl<'a, P: Payloads> Connections<'a, P> {
             };
             tracing::info!(session = self.session_id, reason, "{}", events::LOST);
             drop(socket);
+            self.shared.lock().is_interrupted = true;
             let has_lasted = now() >= since + LASTED;
             if has_lasted {
                 self.backoff.reset();
@@ -291,7 +297,10 @@ impl<'a, P: Payloads> Connections<'a, P> {
                 Err(error) => return error,
             };
             self.channel.reconnected(now());
-            self.shared.lock().payloads.reconnected();
+            let mut state = self.shared.lock();
+            state.is_interrupted = false;
+            state.payloads.reconnected();
+            drop(state);
             tracing::info!(session = self.session_id, "{}", events::RESUMED);
         }
     }

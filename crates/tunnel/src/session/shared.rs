@@ -17,13 +17,16 @@ pub(crate) struct State<P> {
     /// The task of the session.
     task: Option<Waker>,
     pub(crate) is_closing: bool,
+    /// Whether the connection to the service was lost, and the session is not resumed yet.
+    pub(crate) is_interrupted: bool,
     /// The reason why the session has ended.
     pub(crate) ended: Option<Arc<TunnelError>>,
 }
 
 impl<P: Payloads> Shared<P> {
     pub(crate) fn new(payloads: P) -> Self {
-        Self { state: Mutex::new(State { payloads, task: None, is_closing: false, ended: None }) }
+        let state = State { payloads, task: None, is_closing: false, is_interrupted: false, ended: None };
+        Self { state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<P>> {

@@ -1,5 +1,6 @@
 //! Older agents, whose sessions carry one connection at a time.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -9,7 +10,7 @@ use rds_iam_tunnel::{Options, TunnelError, TunnelStream};
 use crate::agent::Behaviour;
 use crate::peer::Peer;
 use crate::replace::ended;
-use crate::{echo, open, tunnel};
+use crate::{echo, eventually, open, tunnel};
 
 const VERSION: &str = "2.3.722.0";
 
@@ -62,4 +63,27 @@ async fn a_connection_that_waits_gets_a_session_that_was_replaced() {
     assert!(waiting.as_mut().now_or_never().is_none());
     state.permits.add_permits(1);
     echo(opened(waiting).await, 1000).await;
+}
+
+#[tokio::test]
+async fn a_session_that_could_not_be_replaced_is_tried_again_while_a_connection_waits() {
+    let (_peer, state, tunnel) = ended(2, VERSION).await;
+    let _busy = tunnel.open().now_or_never().expect("another session runs").unwrap();
+    state.fails.store(true, Ordering::Relaxed);
+    state.permits.add_permits(1);
+    let waiting = tunnel.clone();
+    let waiting = tokio::spawn(async move { waiting.open().await });
+    eventually(|| state.permits.available_permits() == 0).await;
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(state.calls(), 3);
+    state.fails.store(false, Ordering::Relaxed);
+    state.permits.add_permits(1);
+    tokio::time::pause();
+    // The longest first pause.
+    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::time::resume();
+    echo(opened(async { waiting.await.unwrap() }).await, 1000).await;
+    assert_eq!(state.calls(), 4);
 }

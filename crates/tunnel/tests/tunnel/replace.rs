@@ -22,7 +22,17 @@ struct Gate {
 pub(crate) struct State {
     pub(crate) permits: Semaphore,
     calls: AtomicUsize,
-    fails: AtomicBool,
+    pub(crate) fails: AtomicBool,
+    /// The calls of `ResumeSession`, while none is answered.
+    unanswered: AtomicUsize,
+    is_silent: AtomicBool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let (fails, is_silent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { permits: Semaphore::new(0), calls: 0.into(), fails, unanswered: 0.into(), is_silent }
+    }
 }
 
 impl Api for Gate {
@@ -38,6 +48,10 @@ impl Api for Gate {
     }
 
     fn resume<'a>(&'a self, session_id: &'a str) -> Call<'a, Option<Token>> {
+        if self.state.is_silent.load(Ordering::Relaxed) {
+            self.state.unanswered.fetch_add(1, Ordering::Relaxed);
+            return Box::pin(std::future::pending());
+        }
         self.api.resume(session_id)
     }
 
@@ -47,7 +61,7 @@ impl Api for Gate {
 }
 
 impl State {
-    fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
 }
@@ -55,18 +69,19 @@ impl State {
 /// Returns a tunnel one of whose sessions the service has ended. The next call of `StartSession` waits.
 pub(crate) async fn ended(sessions: usize, version: &'static str) -> (Arc<Peer>, Arc<State>, Tunnel) {
     let peer = Peer::start(Behaviour { version, ends_after: Some(20), ..Behaviour::default() }).await;
-    let state = State {
-        permits: Semaphore::new(sessions),
-        calls: AtomicUsize::new(0),
-        fails: AtomicBool::new(false),
-    };
-    let state = Arc::new(state);
+    let (state, tunnel) = started(&peer, sessions).await;
+    until_it_ends(tunnel.open().await.unwrap()).await;
+    (peer, state, tunnel)
+}
+
+/// Returns a tunnel whose next call of `StartSession` waits.
+async fn started(peer: &Arc<Peer>, sessions: usize) -> (Arc<State>, Tunnel) {
+    let state = Arc::new(State { permits: Semaphore::new(sessions), ..State::default() });
     let gate = Gate { api: peer.api(), state: state.clone() };
     let mut options = Options::default();
     options.sessions = sessions;
     let tunnel = Tunnel::start(gate, remote("i-1"), tls(), options).await.unwrap();
-    until_it_ends(tunnel.open().await.unwrap()).await;
-    (peer, state, tunnel)
+    (state, tunnel)
 }
 
 /// Writes until the service has ended the session.
@@ -110,8 +125,7 @@ async fn a_session_that_is_started_when_the_tunnel_is_dropped_is_ended() {
 #[tokio::test]
 async fn the_first_session_that_can_not_be_started_ends_the_start() {
     let peer = Peer::start(Behaviour::default()).await;
-    let state =
-        State { permits: Semaphore::new(1), calls: AtomicUsize::new(0), fails: AtomicBool::new(true) };
+    let state = State { permits: Semaphore::new(1), fails: AtomicBool::new(true), ..State::default() };
     let gate = Gate { api: peer.api(), state: Arc::new(state) };
     let mut options = Options::default();
     options.sessions = 2;
@@ -188,4 +202,43 @@ async fn a_session_that_cannot_be_replaced_is_tried_again_after_a_pause_when_a_c
     assert_eq!(state.calls(), 3);
     open_at_once(&tunnel);
     eventually(|| state.calls() == 4).await;
+}
+
+#[tokio::test]
+async fn connections_without_a_session_make_one_attempt_a_second() {
+    let (_peer, state, tunnel) = ended(3, "").await;
+    for _ in 0..2 {
+        until_it_ends(tunnel.open().await.unwrap()).await;
+    }
+    state.fails.store(true, Ordering::Relaxed);
+    state.permits.add_permits(100);
+    tokio::time::pause();
+    // Fails with the attempts that are in progress.
+    drop(tunnel.open().await.unwrap_err());
+    let (begun, calls) = (tokio::time::Instant::now(), state.calls());
+    for _ in 0..20 {
+        drop(tunnel.open().await.unwrap_err());
+    }
+    assert_eq!(state.calls() - calls, 20);
+    assert!(begun.elapsed() >= Duration::from_secs(19), "{:?}", begun.elapsed());
+}
+
+/// It may take any time until a session is resumed.
+#[tokio::test]
+async fn a_connection_uses_a_session_that_is_not_interrupted() {
+    let peer = Peer::start(Behaviour { closes: vec![100], ..Behaviour::default() }).await;
+    let (state, tunnel) = started(&peer, 2).await;
+    state.is_silent.store(true, Ordering::Relaxed);
+    // One of the two is interrupted.
+    let streams = [tunnel.open().await.unwrap(), tunnel.open().await.unwrap()];
+    let writing = streams.map(|stream| tokio::spawn(until_it_ends(stream)));
+    eventually(|| state.unanswered.load(Ordering::Relaxed) == 1).await;
+    for writing in writing {
+        writing.abort();
+    }
+    for _ in 0..4 {
+        let mut stream = tunnel.open().await.unwrap();
+        let echoed = tokio::time::timeout(Duration::from_secs(60), echo(&mut stream, 100));
+        echoed.await.expect("the other session answers");
+    }
 }
